@@ -1,0 +1,77 @@
+#include "reconciler/applying/driver_set.hpp"
+
+#include <future>
+#include <iterator>
+
+namespace safe::applying {
+namespace {
+
+using driver::Desire;
+using driver::Driver;
+using model::ResourceId;
+using model::Snapshot;
+
+void merge(Snapshot snapshot, const Driver& driver, planning::Question& question) {
+    if (snapshot.enumeration_failed)
+        for (const model::Kind kind : driver.kinds()) question.blind.emplace(kind, *snapshot.enumeration_failed);
+    question.observed.merge(snapshot.observations);
+    std::ranges::move(snapshot.refusals, std::back_inserter(question.refusals));
+    std::ranges::move(snapshot.warnings, std::back_inserter(question.notes));
+}
+
+}  // namespace
+
+DriverSet::DriverSet(std::vector<std::unique_ptr<Driver>> drivers) : drivers_(std::move(drivers)) {
+    for (const std::unique_ptr<Driver>& driver : drivers_)
+        for (const model::Kind kind : driver->kinds()) by_kind_.emplace(kind, driver.get());
+}
+
+Looked DriverSet::look(const specs::SafeSpec& spec, model::Mode mode, const driver::Context& context) {
+    Looked looked;
+    looked.question.safe = *spec.safe;
+    looked.question.mode = mode;
+    looked.question.spec_digest = spec.digest;
+
+    std::vector<std::future<Snapshot>> snapshots;
+    for (const std::unique_ptr<Driver>& driver : drivers_) {
+        Desire desire = driver->desire(spec, mode);
+        driver::Scope scope;
+        for (model::Resource& resource : desire.resources) {
+            scope.ids.push_back(resource.id);
+            looked.desired.emplace(resource.id, resource);
+            looked.question.desired.push_back(std::move(resource));
+        }
+        std::ranges::move(desire.refusals, std::back_inserter(looked.question.refusals));
+        snapshots.push_back(std::async(std::launch::async, [&driver, &context, scope = std::move(scope)] {
+            return driver->observe(scope, context);
+        }));
+    }
+    for (std::size_t i = 0; i < drivers_.size(); ++i) merge(snapshots[i].get(), *drivers_[i], looked.question);
+    return looked;
+}
+
+model::Observation DriverSet::look_at(const ResourceId& id, const driver::Context& context) {
+    model::Unknown nobody{{.attempt = "look at", .object = to_text(id), .cause = "no driver answers for it"}};
+    Driver* driver = driver_of(id.kind);
+    if (driver == nullptr) return nobody;
+    Snapshot snapshot = driver->observe({.ids = {id}, .enumerate = false}, context);
+    const auto seen = snapshot.observations.find(id);
+    return seen != snapshot.observations.end() ? std::move(seen->second) : nobody;
+}
+
+Driver* DriverSet::driver_of(model::Kind kind) const {
+    const auto found = by_kind_.find(kind);
+    return found != by_kind_.end() ? found->second : nullptr;
+}
+
+model::Assessment DriverSet::classify(model::Action action, const model::Resource& resource,
+                                      const model::Observation& observed,
+                                      std::span<const model::Change> changes) const {
+    return by_kind_.at(resource.id.kind)->classify(action, resource, observed, changes);
+}
+
+model::Presence DriverSet::orphan(const ResourceId& id, const model::Present& observed, model::Mode mode) const {
+    return by_kind_.at(id.kind)->orphan(id, observed, mode);
+}
+
+}  // namespace safe::applying

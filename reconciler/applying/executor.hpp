@@ -1,0 +1,34 @@
+// Carries one plan out: every step after those it requires, independent ones side by side. Before a step its resource
+// is looked at again, and after it the world is compared with what the step promised. A failed step stops those that
+// depend on it and no others.
+#pragma once
+
+#include <set>
+#include <vector>
+
+#include "reconciler/applying/driver_set.hpp"
+#include "reconciler/applying/journal.hpp"
+#include "reconciler/applying/listener.hpp"
+
+namespace safe::applying {
+
+struct Execution {
+    DriverSet& drivers;
+    Journal& journal;
+    Listener& listener;
+    std::stop_token stop;
+    unsigned workers = 4;  // steps side by side
+};
+
+struct Executed {
+    std::vector<model::Outcome> outcomes;  // one a step, in the order they ended
+    /// Resources that were not as the plan had seen them: looking and planning again may well succeed.
+    std::set<model::ResourceId> moved;
+};
+
+/// `desired` holds the resource of every step that is declared. Steps in `excluded` are skipped, as are those that wait
+/// for a person. Returns when every step has an outcome; after a stop request the calls under way are finished first.
+[[nodiscard]] Executed execute(const model::Plan& plan, const std::map<model::ResourceId, model::Resource>& desired,
+                               const std::set<model::ResourceId>& excluded, const Execution& execution);
+
+}  // namespace safe::applying

@@ -1,0 +1,44 @@
+// What was done, kept: one JSON object a line, appended and on disk (fdatasync) before it counts as written. A record
+// for people and for finding out what a killed run was doing; nothing is ever decided by reading it. Holds no secrets,
+// because steps hold none. Safe from several threads.
+#pragma once
+
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "reconciler/base/file_descriptor.hpp"
+#include "reconciler/base/result.hpp"
+#include "reconciler/model/plan.hpp"
+
+namespace safe::applying {
+
+class Journal {
+ public:
+    /// Opens for appending, mode 0600, making the file when it is missing. A last line that a power cut left unfinished
+    /// is closed by a line break, so that it spoils no later one.
+    [[nodiscard]] static base::Result<Journal> open(const std::filesystem::path& path);
+
+    Journal(Journal&& other) noexcept : file_(std::move(other.file_)), path_(std::move(other.path_)) {}
+    Journal& operator=(Journal&&) = delete;
+    Journal(const Journal&) = delete;
+    Journal& operator=(const Journal&) = delete;
+    ~Journal() = default;
+
+    [[nodiscard]] base::Result<void> started(const model::Plan& plan);
+    [[nodiscard]] base::Result<void> step_started(const model::Step& step);
+    [[nodiscard]] base::Result<void> step_ended(const model::Outcome& outcome);
+    [[nodiscard]] base::Result<void> ended(const model::Report& report);
+
+ private:
+    Journal(base::FileDescriptor file, std::filesystem::path path) : file_(std::move(file)), path_(std::move(path)) {}
+    [[nodiscard]] base::Result<void> append(const std::string& line);
+
+    base::FileDescriptor file_;
+    std::filesystem::path path_;
+    std::mutex mutex_;
+};
+
+}  // namespace safe::applying

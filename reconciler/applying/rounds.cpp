@@ -1,0 +1,99 @@
+#include "reconciler/applying/rounds.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <iterator>
+#include <mutex>
+
+namespace safe::applying {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using model::Held;
+using model::Outcome;
+using model::Plan;
+using model::ResourceId;
+
+/// Something deferred whose ground is there: it is only a matter of time. nullptr when there is none.
+const Held* soon_to_answer(const Planned& planned) {
+    for (const Held& held : planned.plan.deferred) {
+        const auto ground = planned.looked.question.observed.find(*held.on);
+        if (ground != planned.looked.question.observed.end() && std::holds_alternative<model::Present>(ground->second))
+            return &held;
+    }
+    return nullptr;
+}
+
+/// Sleeps; ends early when a stop is asked for.
+void pause(std::chrono::milliseconds time, const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, stop, time, [] { return false; });
+}
+
+class Rounds {
+ public:
+    Rounds(const Goal& goal, const Execution& execution, const Patience& patience)
+        : goal_(goal), execution_(execution), patience_(patience) {}
+
+    model::Report run(Planned now) {
+        while (!execution_.stop.stop_requested()) {
+            if (report_.rounds < patience_.rounds && now.plan.runnable(failed_) > 0)
+                carry_out(now);
+            else if (const Held* held = soon_to_answer(now); held != nullptr && Clock::now() < give_up_)
+                wait_for(*held);
+            else
+                break;
+            now = look_and_plan(goal_, execution_.drivers, {.stop = execution_.stop});
+        }
+        report_.interrupted = execution_.stop.stop_requested();
+        report_.remaining = std::move(now.plan);
+        return std::move(report_);
+    }
+
+ private:
+    void carry_out(const Planned& now) {
+        execution_.listener.round_started(++report_.rounds, now.plan);
+        Executed executed = execute(now.plan, now.looked.desired, failed_, execution_);
+        for (Outcome& outcome : executed.outcomes) {
+            // Tried once a run: a step that failed by itself would fail again, only later.
+            if (outcome.what == Outcome::What::failed && !executed.moved.contains(outcome.resource))
+                failed_.insert(outcome.resource);
+            report_.outcomes.push_back(std::move(outcome));
+        }
+        give_up_ = Clock::now() + patience_.deferred;
+    }
+
+    void wait_for(const Held& held) {
+        execution_.listener.waiting(held);
+        pause(patience_.between, execution_.stop);
+    }
+
+    const Goal& goal_;
+    const Execution& execution_;
+    const Patience& patience_;
+    model::Report report_;
+    std::set<ResourceId> failed_;
+    Clock::time_point give_up_ = Clock::now() + patience_.deferred;
+};
+
+}  // namespace
+
+Planned look_and_plan(const Goal& goal, DriverSet& drivers, const driver::Context& context) {
+    Looked looked = drivers.look(goal.spec, goal.mode, context);
+    std::ranges::copy(goal.refusals, std::back_inserter(looked.question.refusals));
+    return plan_from(goal, std::move(looked), drivers);
+}
+
+Planned plan_from(const Goal& goal, Looked looked, const DriverSet& drivers) {
+    model::Plan plan = planning::make_plan(looked.question, drivers);
+    planning::guard(plan, goal.limits);
+    return {.looked = std::move(looked), .plan = std::move(plan)};
+}
+
+model::Report apply(const Goal& goal, Planned first, const Execution& execution, const Patience& patience) {
+    return Rounds(goal, execution, patience).run(std::move(first));
+}
+
+}  // namespace safe::applying

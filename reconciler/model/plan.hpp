@@ -1,0 +1,112 @@
+// What would be done: immutable data, without a clock and without a closure. The same spec, mode and observations give
+// the same plan, byte for byte. Made by planning/, printed by view/, carried out by applying/.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "reconciler/model/resource.hpp"
+
+namespace safe::model {
+
+using Path = std::vector<std::string>;
+
+/// One difference inside a resource. `before` is what is there, `after` what is wanted.
+struct Change {
+    enum class What { add, remove, change, move };
+    Path path;
+    What what = What::change;
+    std::optional<Value> before = std::nullopt;  // for a move: the position it has, counted from 0
+    std::optional<Value> after = std::nullopt;   // for a move: the position it gets
+    bool operator==(const Change&) const = default;
+};
+
+/// "rules.users-to-desktop".
+[[nodiscard]] std::string to_text(const Path& path);
+
+/// What a step costs those who work in the safe. What a change of mode itself asks for counts as none.
+enum class Disruption { none, live, restart, downtime, irreversible };
+[[nodiscard]] std::string_view to_text(Disruption disruption);
+[[nodiscard]] std::optional<Disruption> parse_disruption(std::string_view text);
+
+enum class Action { add, change, remove };
+[[nodiscard]] std::string_view to_text(Action action);
+
+/// What a driver says of one difference: pure, from Driver::classify.
+struct Assessment {
+    std::string verb;     // the one word in the plan: "define", "start", "allow", "restart"
+    std::string summary;  // the rest of the line: "4 CPUs, 8 GiB"
+    Disruption disruption = Disruption::none;
+    bool dependents_down = false;  // a change: everything that needs this is removed first and recreated after
+    std::string destroys = {};     // irreversible only: what would be lost, in words; such a step is refused
+    std::optional<std::string> waits_for = std::nullopt;  // a person must do something first: "a key"
+};
+
+using StepIndex = std::size_t;
+
+struct Step {
+    ResourceId resource;
+    Action action = Action::add;
+    std::string verb;
+    std::string summary;
+    std::vector<Change> changes;           // for add: from nothing; empty for remove
+    std::vector<StepIndex> requires_done;  // indices of earlier steps of the same plan, ascending
+    Disruption disruption = Disruption::none;
+    std::string destroys = {};
+    /// Removed (or brought back) only for a change of this resource below it, and wanted again.
+    std::optional<ResourceId> bracket = std::nullopt;
+    std::optional<std::string> waits_for = std::nullopt;  // a person must do something first: "a key"
+};
+
+/// Something that has no step, and why.
+struct Held {
+    ResourceId resource;
+    base::Error error;
+    std::optional<ResourceId> on = std::nullopt;  // deferred: what it waits for; blocked: what is unknown below it
+};
+
+struct Plan {
+    std::string safe;
+    Mode mode = Mode::closed;
+    std::string spec_digest;
+    std::map<ResourceId, std::string> observed;  // digest of each observation the plan rests on
+    std::vector<Step> steps;                     // in an order that respects requires_done
+    std::vector<base::Error> blind;  // kinds that could not be listed: none of theirs is removed or called orphaned
+    std::vector<Held> unknown;
+    std::vector<Held> deferred;
+    std::vector<Held> blocked;         // wants a step, but something it depends on is unknown or deferred
+    std::vector<ResourceId> orphaned;  // left the file; kept, reported
+    std::vector<Refusal> refusals;     // not empty: nothing of this plan may be applied
+    std::vector<std::string> notes;
+
+    /// Steps that could run now: the plan is not refused, and neither they nor what they require wait for a person or
+    /// are among `excluded`.
+    [[nodiscard]] std::size_t runnable(const std::set<ResourceId>& excluded = {}) const;
+    [[nodiscard]] Disruption disruption() const;
+};
+
+/// What became of a plan's steps.
+struct Outcome {
+    enum class What { done, failed, skipped };
+    ResourceId resource;
+    Action action = Action::add;
+    std::string verb;
+    What what = What::done;
+    std::optional<base::Error> error = std::nullopt;  // for failed and skipped
+};
+
+[[nodiscard]] std::string_view to_text(Outcome::What what);
+
+struct Report {
+    std::vector<Outcome> outcomes;  // of every round, in the order they ended
+    Plan remaining;                 // what a last look still found to do
+    bool interrupted = false;
+    int rounds = 0;
+};
+
+}  // namespace safe::model

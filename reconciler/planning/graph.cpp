@@ -1,0 +1,62 @@
+#include "reconciler/planning/graph.hpp"
+
+#include <algorithm>
+
+namespace safe::planning {
+namespace {
+
+using model::Observation;
+using model::Present;
+using model::Resource;
+using model::ResourceId;
+
+template <class T>
+void sort_unique(std::vector<T>& values) {
+    std::ranges::sort(values);
+    const auto repeated = std::ranges::unique(values);
+    values.erase(repeated.begin(), repeated.end());
+}
+
+}  // namespace
+
+Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Observation>& observed) {
+    for (const Resource& resource : desired) ids_.push_back(resource.id);
+    for (const auto& [id, observation] : observed) ids_.push_back(id);
+    sort_unique(ids_);
+
+    // What is needed but neither declared nor seen has no node: there is nothing to order it with.
+    const auto node_of = [&](const ResourceId& id) -> std::optional<Node> {
+        const auto place = std::ranges::lower_bound(ids_, id);
+        if (place == ids_.end() || *place != id) return std::nullopt;
+        return static_cast<Node>(place - ids_.begin());
+    };
+    const auto add_needs = [&](const std::vector<ResourceId>& needs, std::vector<Node>& to) {
+        for (const ResourceId& need : needs)
+            if (const std::optional<Node> node = node_of(need)) to.push_back(*node);
+    };
+
+    desired_.resize(size(), nullptr);
+    observed_.resize(size(), nullptr);
+    wanted_needs_.resize(size());
+    standing_needs_.resize(size());
+    dependents_.resize(size());
+    for (const Resource& resource : desired) {
+        const Node node = *node_of(resource.id);
+        desired_[node] = &resource;
+        add_needs(resource.needs, wanted_needs_[node]);
+    }
+    for (const auto& [id, observation] : observed) {
+        const Node node = *node_of(id);
+        observed_[node] = &observation;
+        if (const auto* present = std::get_if<Present>(&observation)) add_needs(present->needs, standing_needs_[node]);
+    }
+    for (Node node = 0; node < size(); ++node) {
+        std::vector<Node>& standing = standing_needs_[node];
+        standing.insert(standing.end(), wanted_needs_[node].begin(), wanted_needs_[node].end());
+        sort_unique(wanted_needs_[node]);
+        sort_unique(standing);
+        for (const Node need : standing) dependents_[need].push_back(node);
+    }
+}
+
+}  // namespace safe::planning

@@ -1,0 +1,42 @@
+// Who needs whom, over everything declared or seen. Built once for a question; nodes are numbered in the order of their
+// ids, so that whatever walks the graph does so in one order. Pure.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <vector>
+
+#include "reconciler/model/resource.hpp"
+
+namespace safe::planning {
+
+using Node = std::size_t;
+
+class Graph {
+ public:
+    Graph(const std::vector<model::Resource>& desired, const std::map<model::ResourceId, model::Observation>& observed);
+
+    [[nodiscard]] std::size_t size() const { return ids_.size(); }
+    [[nodiscard]] const model::ResourceId& id(Node node) const { return ids_[node]; }
+    /// nullptr when it is not declared.
+    [[nodiscard]] const model::Resource* desired(Node node) const { return desired_[node]; }
+    /// nullptr when nobody looked.
+    [[nodiscard]] const model::Observation* observed(Node node) const { return observed_[node]; }
+
+    /// As the spec wants it; empty for what is not declared.
+    [[nodiscard]] const std::vector<Node>& wanted_needs(Node node) const { return wanted_needs_[node]; }
+    /// As it was when it was made, and as the spec wants it: whatever must not go while this one is there.
+    [[nodiscard]] const std::vector<Node>& standing_needs(Node node) const { return standing_needs_[node]; }
+    /// The inverse of standing_needs.
+    [[nodiscard]] const std::vector<Node>& dependents(Node node) const { return dependents_[node]; }
+
+ private:
+    std::vector<model::ResourceId> ids_;
+    std::vector<const model::Resource*> desired_;
+    std::vector<const model::Observation*> observed_;
+    std::vector<std::vector<Node>> wanted_needs_;
+    std::vector<std::vector<Node>> standing_needs_;
+    std::vector<std::vector<Node>> dependents_;
+};
+
+}  // namespace safe::planning

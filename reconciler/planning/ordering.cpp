@@ -1,0 +1,166 @@
+#include "reconciler/planning/ordering.hpp"
+
+#include <algorithm>
+#include <queue>
+#include <tuple>
+
+namespace safe::planning {
+namespace {
+
+using model::Action;
+using model::Resource;
+using model::Step;
+using model::StepIndex;
+using Want = Verdict::Want;
+
+/// Steps in no particular order, with the edges between them.
+class Draft {
+ public:
+    Draft(const Graph& graph, const std::vector<Verdict>& verdicts, const Assessor& assessor)
+        : graph_(graph), verdicts_(verdicts), down_(graph.size()), up_(graph.size()) {
+        for (Node node = 0; node < graph.size(); ++node) draft(node, assessor);
+        for (Node node = 0; node < graph.size(); ++node) connect(node);
+    }
+
+    std::vector<Step> take() { return std::move(steps_); }
+
+ private:
+    void draft(Node node, const Assessor& assessor) {
+        const Verdict& verdict = verdicts_[node];
+        if (verdict.want == Want::nothing) return;
+        if (verdict.want == Want::remove || verdict.bracket) down_[node] = append(node, Action::remove, assessor);
+        if (verdict.want == Want::add) up_[node] = append(node, Action::add, assessor);
+        if (verdict.want == Want::change) up_[node] = append(node, Action::change, assessor);
+    }
+
+    StepIndex append(Node node, Action action, const Assessor& assessor) {
+        const Verdict& verdict = verdicts_[node];
+        const bool taken_down = verdict.bracket && action == Action::remove && verdict.want == Want::add;
+        model::Assessment assessment = verdict.assessment;
+        if (taken_down) {
+            assessment = assessor.classify(Action::remove, *graph_.desired(node), *graph_.observed(node), {});
+            assessment.disruption = std::max(assessment.disruption, model::Disruption::downtime);
+        }
+        Step step{.resource = graph_.id(node),
+                  .action = action,
+                  .verb = std::move(assessment.verb),
+                  .summary = std::move(assessment.summary),
+                  .changes = action == Action::remove ? std::vector<model::Change>{} : verdict.changes,
+                  .requires_done = {},
+                  .disruption = assessment.disruption,
+                  .destroys = std::move(assessment.destroys),
+                  .waits_for = std::move(assessment.waits_for)};
+        if (verdict.bracket && verdict.want == Want::add) step.bracket = graph_.id(*verdict.bracket);
+        steps_.push_back(std::move(step));
+        return steps_.size() - 1;
+    }
+
+    void connect(Node node) {
+        std::vector<Node> visited;
+        if (up_[node]) {
+            if (down_[node]) require(*up_[node], *down_[node]);
+            after_needs(*up_[node], node, visited);
+            if (verdicts_[node].assessment.dependents_down) after_dependents(*up_[node], node, visited);
+        }
+        visited.clear();
+        if (down_[node]) after_dependents(*down_[node], node, visited);
+    }
+
+    /// What `node` needs is brought up first; a need without a step of its own passes the question on.
+    void after_needs(StepIndex step, Node node, std::vector<Node>& visited) {
+        for (const Node need : graph_.wanted_needs(node)) {
+            if (!first_visit(visited, need)) continue;
+            up_[need] ? require(step, *up_[need]) : after_needs(step, need, visited);
+        }
+    }
+
+    /// What needs `node` is taken down first, or changed so that it needs it no longer.
+    void after_dependents(StepIndex step, Node node, std::vector<Node>& visited) {
+        for (const Node dependent : graph_.dependents(node)) {
+            if (!first_visit(visited, dependent)) continue;
+            if (down_[dependent])
+                require(step, *down_[dependent]);
+            else if (up_[dependent] && !std::ranges::binary_search(graph_.wanted_needs(dependent), node))
+                require(step, *up_[dependent]);
+            else if (!up_[dependent])
+                after_dependents(step, dependent, visited);
+        }
+    }
+
+    static bool first_visit(std::vector<Node>& visited, Node node) {
+        const auto place = std::ranges::lower_bound(visited, node);
+        if (place != visited.end() && *place == node) return false;
+        visited.insert(place, node);
+        return true;
+    }
+
+    void require(StepIndex step, StepIndex earlier) {
+        if (step != earlier) steps_[step].requires_done.push_back(earlier);
+    }
+
+    const Graph& graph_;
+    const std::vector<Verdict>& verdicts_;
+    std::vector<std::optional<StepIndex>> down_;
+    std::vector<std::optional<StepIndex>> up_;
+    std::vector<Step> steps_;
+};
+
+/// Kahn's algorithm with a priority, so that there is one order only. Shorter than `steps` when there is a circle.
+std::vector<StepIndex> topological_order(const std::vector<Step>& steps) {
+    std::vector<std::vector<StepIndex>> later(steps.size());
+    std::vector<std::size_t> missing(steps.size(), 0);
+    for (StepIndex i = 0; i < steps.size(); ++i)
+        for (const StepIndex earlier : steps[i].requires_done) {
+            later[earlier].push_back(i);
+            ++missing[i];
+        }
+    const auto comes_later = [&](StepIndex a, StepIndex b) {
+        const bool a_adds = steps[a].action != Action::remove;
+        const bool b_adds = steps[b].action != Action::remove;
+        return std::tie(b_adds, steps[b].resource, b) < std::tie(a_adds, steps[a].resource, a);
+    };
+    std::priority_queue<StepIndex, std::vector<StepIndex>, decltype(comes_later)> ready(comes_later);
+    for (StepIndex i = 0; i < steps.size(); ++i)
+        if (missing[i] == 0) ready.push(i);
+    std::vector<StepIndex> order;
+    while (!ready.empty()) {
+        const StepIndex next = ready.top();
+        ready.pop();
+        order.push_back(next);
+        for (const StepIndex i : later[next])
+            if (--missing[i] == 0) ready.push(i);
+    }
+    return order;
+}
+
+}  // namespace
+
+void order_steps(const Graph& graph, const std::vector<Verdict>& verdicts, const Question& question,
+                 const Assessor& assessor, model::Plan& plan) {
+    std::vector<Step> steps = Draft(graph, verdicts, assessor).take();
+    for (Step& step : steps) {
+        std::ranges::sort(step.requires_done);
+        const auto repeated = std::ranges::unique(step.requires_done);
+        step.requires_done.erase(repeated.begin(), repeated.end());
+    }
+    const std::vector<StepIndex> order = topological_order(steps);
+    if (order.size() != steps.size()) {
+        plan.refusals.push_back({.subject = question.safe,
+                                 .error = {.attempt = "order the steps for",
+                                           .object = question.safe,
+                                           .cause = "some resources need each other in a circle",
+                                           .advice = "this is a defect of a driver; please report it with the spec",
+                                           .kind = base::Error::Kind::refused}});
+        return;
+    }
+    std::vector<StepIndex> place(steps.size());
+    for (StepIndex i = 0; i < order.size(); ++i) place[order[i]] = i;
+    for (const StepIndex i : order) {
+        Step step = std::move(steps[i]);
+        for (StepIndex& earlier : step.requires_done) earlier = place[earlier];
+        std::ranges::sort(step.requires_done);
+        plan.steps.push_back(std::move(step));
+    }
+}
+
+}  // namespace safe::planning

@@ -1,0 +1,262 @@
+#include "reconciler/planning/verdicts.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "reconciler/planning/difference.hpp"
+
+namespace safe::planning {
+namespace {
+
+using base::Error;
+using model::Action;
+using model::Observation;
+using model::Presence;
+using model::Present;
+using model::Resource;
+using Want = Verdict::Want;
+
+class Judge {
+ public:
+    Judge(const Graph& graph, const Question& question, const Assessor& assessor, model::Plan& plan)
+        : graph_(graph), question_(question), assessor_(assessor), plan_(plan), verdicts_(graph.size()) {}
+
+    std::vector<Verdict> run() {
+        for (Node node = 0; node < graph_.size(); ++node) judge_alone(node);
+        block();
+        const std::vector<Node> changed = feasible_brackets();
+        for (const Node node : changed) bracket(node);
+        return std::move(verdicts_);
+    }
+
+ private:
+    // --- each resource by itself
+
+    void judge_alone(Node node) {
+        Verdict& verdict = verdicts_[node];
+        const Observation* seen = graph_.observed(node);
+        const Resource* wanted = graph_.desired(node);
+        if (seen == nullptr) {
+            hold_unknown(node, {.attempt = "look at", .object = to_text(graph_.id(node)), .cause = "no driver did"});
+        } else if (const auto* unknown = std::get_if<model::Unknown>(seen)) {
+            hold_unknown(node, unknown->error);
+        } else if (const auto* deferred = std::get_if<model::Deferred>(seen)) {
+            verdict.unsettled = true;
+            plan_.deferred.push_back({graph_.id(node), deferred->error, deferred->on});
+        } else if (const auto* foreign = std::get_if<model::Foreign>(seen)) {
+            judge_foreign(node, *foreign);
+        } else if (const auto* present = std::get_if<Present>(seen)) {
+            wanted != nullptr ? judge_present(node, *wanted, *present) : judge_orphan(node, *present);
+        } else if (wanted != nullptr && wanted->presence == Presence::present) {
+            verdict.want = Want::add;
+            verdict.changes = difference({}, wanted->attributes);
+            assess(node, Action::add);
+        }
+    }
+
+    void hold_unknown(Node node, Error error) {
+        verdicts_[node].unsettled = true;
+        plan_.unknown.push_back({graph_.id(node), std::move(error)});
+    }
+
+    void judge_foreign(Node node, const model::Foreign& foreign) {
+        const Resource* wanted = graph_.desired(node);
+        if (wanted == nullptr || wanted->presence == Presence::absent) return;
+        verdicts_[node].unsettled = true;
+        plan_.refusals.push_back({.subject = to_text(graph_.id(node)),
+                                  .error = {.attempt = "take over",
+                                            .object = to_text(graph_.id(node)),
+                                            .cause = foreign.what,
+                                            .advice = foreign.advice,
+                                            .kind = Error::Kind::refused}});
+    }
+
+    void judge_present(Node node, const Resource& wanted, const Present& present) {
+        Verdict& verdict = verdicts_[node];
+        if (wanted.presence == Presence::absent) {
+            verdict.want = Want::remove;
+            assess(node, Action::remove);
+            return;
+        }
+        verdict.changes = difference(present.attributes, wanted.attributes);
+        if (verdict.changes.empty()) return;
+        verdict.want = Want::change;
+        assess(node, Action::change);
+    }
+
+    void judge_orphan(Node node, const Present& present) {
+        if (assessor_.orphan(graph_.id(node), present, question_.mode) == Presence::present) {
+            plan_.orphaned.push_back(graph_.id(node));
+            return;
+        }
+        verdicts_[node].want = Want::remove;
+        assess(node, Action::remove);
+    }
+
+    void assess(Node node, Action action) {
+        Verdict& verdict = verdicts_[node];
+        const Resource undeclared{.id = graph_.id(node)};
+        const Resource* wanted = graph_.desired(node);
+        verdict.assessment = assessor_.classify(action, wanted != nullptr ? *wanted : undeclared,
+                                                *graph_.observed(node), verdict.changes);
+    }
+
+    // --- nothing rests on what could not be seen
+
+    /// Takes the wish away from every node that has an obstacle, until no wish rests on a missing one.
+    void block() {
+        for (bool again = true; again;) {
+            again = false;
+            for (Node node = 0; node < graph_.size(); ++node) {
+                const std::optional<Error> obstacle = obstacle_of(node);
+                if (!obstacle) continue;
+                hold_blocked(node, *obstacle);
+                again = true;
+            }
+        }
+    }
+
+    void hold_blocked(Node node, const Error& error) {
+        plan_.blocked.push_back({graph_.id(node), error});
+        verdicts_[node].want = Want::nothing;
+        verdicts_[node].unsettled = true;
+    }
+
+    std::optional<Error> obstacle_of(Node node) const {
+        switch (verdicts_[node].want) {
+            case Want::nothing:
+                return std::nullopt;
+            case Want::add:
+            case Want::change:
+                return obstacle_below(node);
+            case Want::remove:
+                return obstacle_above(node);
+        }
+        return std::nullopt;
+    }
+
+    std::optional<Error> obstacle_below(Node node) const {
+        for (const Node need : graph_.wanted_needs(node))
+            if (verdicts_[need].unsettled)
+                return blocked_by(node, to_text(graph_.id(need)) + ", which it needs, is not settled");
+        return std::nullopt;
+    }
+
+    std::optional<Error> obstacle_above(Node node) const {
+        if (const auto blind = question_.blind.find(graph_.id(node).kind); blind != question_.blind.end())
+            return blocked_by(node, to_text(blind->second));
+        for (const Node dependent : graph_.dependents(node)) {
+            const Verdict& verdict = verdicts_[dependent];
+            const std::string name = to_text(graph_.id(dependent));
+            if (verdict.unsettled) return blocked_by(node, name + ", which needs it, is not settled");
+            const Observation* seen = graph_.observed(dependent);
+            const bool there = seen != nullptr && std::holds_alternative<Present>(*seen);
+            if (there && verdict.want != Want::remove && !lets_go(dependent, node))
+                return blocked_by(node, name + " is there and still needs it");
+        }
+        return std::nullopt;
+    }
+
+    /// A change of `dependent` by which it stops needing `need`.
+    bool lets_go(Node dependent, Node need) const {
+        return verdicts_[dependent].want == Want::change &&
+               !std::ranges::binary_search(graph_.wanted_needs(dependent), need);
+    }
+
+    Error blocked_by(Node node, std::string cause) const {
+        return {.attempt = verdicts_[node].assessment.verb,
+                .object = to_text(graph_.id(node)),
+                .cause = std::move(cause),
+                .advice = "settle that first"};
+    }
+
+    // --- changes that must have their dependents down
+
+    bool needs_dependents_down(Node node) const {
+        return verdicts_[node].want == Want::change && verdicts_[node].assessment.dependents_down;
+    }
+
+    /// The changes that bracket others and can go all the way: down, changed, and up again. None is begun before all
+    /// are judged, because one that cannot go takes the ground from what the next would bring back.
+    std::vector<Node> feasible_brackets() {
+        for (bool again = true; again;) {
+            again = false;
+            for (Node node = 0; node < graph_.size() && !again; ++node) {
+                if (!needs_dependents_down(node)) continue;
+                if (const std::optional<Error> obstacle = bracket_obstacle(node)) {
+                    hold_blocked(node, *obstacle);
+                    block();
+                    again = true;
+                }
+            }
+        }
+        std::vector<Node> changed;
+        for (Node node = 0; node < graph_.size(); ++node)
+            if (needs_dependents_down(node)) changed.push_back(node);
+        return changed;
+    }
+
+    void bracket(Node changed) {
+        for (const Node member : standing_on(changed)) {
+            Verdict& verdict = verdicts_[member];
+            verdict.bracket = changed;
+            if (verdict.want == Want::remove) continue;
+            verdict.want = Want::add;  // its removal comes first; order_steps knows that from `bracket`
+            verdict.changes = difference({}, graph_.desired(member)->attributes);
+            assess(member, Action::add);
+        }
+    }
+
+    std::optional<Error> bracket_obstacle(Node changed) const {
+        const std::vector<Node> members = standing_on(changed);
+        for (const Node member : members)
+            if (const std::optional<Error> obstacle = bracket_obstacle(member, members, changed)) return obstacle;
+        return std::nullopt;
+    }
+
+    std::vector<Node> standing_on(Node below) const {
+        std::vector<Node> members;
+        collect_standing(below, members);
+        return members;
+    }
+
+    /// Everything present that needs `below`, directly or through others.
+    void collect_standing(Node below, std::vector<Node>& members) const {
+        for (const Node dependent : graph_.dependents(below)) {
+            if (std::ranges::find(members, dependent) != members.end()) continue;
+            const Observation* seen = graph_.observed(dependent);
+            if (seen == nullptr || !std::holds_alternative<Present>(*seen)) {
+                if (!verdicts_[dependent].unsettled) continue;
+            }
+            members.push_back(dependent);
+            collect_standing(dependent, members);
+        }
+    }
+
+    std::optional<Error> bracket_obstacle(Node member, const std::vector<Node>& members, Node changed) const {
+        const std::string name = to_text(graph_.id(member));
+        if (verdicts_[member].unsettled) return blocked_by(changed, name + ", which needs it, is not settled");
+        if (graph_.desired(member) == nullptr && verdicts_[member].want != Want::remove)
+            return blocked_by(changed, name + " has left the file, is kept, and could not be brought back after it");
+        if (verdicts_[member].want == Want::remove) return std::nullopt;
+        for (const Node need : graph_.wanted_needs(member))
+            if (verdicts_[need].unsettled && std::ranges::find(members, need) == members.end())
+                return blocked_by(changed, name + " could not be brought back: " + to_text(graph_.id(need)) +
+                                               ", which it needs, is not settled");
+        return std::nullopt;
+    }
+
+    const Graph& graph_;
+    const Question& question_;
+    const Assessor& assessor_;
+    model::Plan& plan_;
+    std::vector<Verdict> verdicts_;
+};
+
+}  // namespace
+
+std::vector<Verdict> judge(const Graph& graph, const Question& question, const Assessor& assessor, model::Plan& plan) {
+    return Judge(graph, question, assessor, plan).run();
+}
+
+}  // namespace safe::planning

@@ -1,0 +1,140 @@
+#include <nlohmann/json.hpp>
+
+#include "reconciler/view/view.hpp"
+
+namespace safe::view {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using model::Branch;
+using model::Change;
+using model::Held;
+using model::Plan;
+
+constexpr int format_version = 1;
+
+struct ScalarJson {
+    Json operator()(bool value) const { return value; }
+    Json operator()(std::int64_t value) const { return value; }
+    Json operator()(model::Bytes value) const { return Json{{"bytes", value.count}}; }
+    Json operator()(const std::string& value) const { return value; }
+};
+
+/// A branch without order is an object; one with order a list of {key, value}.
+Json value_json(const model::Value& value) {
+    if (const model::Scalar* scalar = value.scalar()) return std::visit(ScalarJson{}, *scalar);
+    const Branch& branch = *value.branch();
+    Json out = branch.ordered() ? Json::array() : Json::object();
+    for (const model::Entry& entry : branch.entries()) {
+        if (branch.ordered())
+            out.push_back(Json{{"key", entry.key}, {"value", value_json(entry.value)}});
+        else
+            out[entry.key] = value_json(entry.value);
+    }
+    return out;
+}
+
+std::string_view what_text(Change::What what) {
+    switch (what) {
+        case Change::What::add:
+            return "add";
+        case Change::What::remove:
+            return "remove";
+        case Change::What::change:
+            return "change";
+        case Change::What::move:
+            return "move";
+    }
+    return "?";
+}
+
+Json change_json(const Change& change) {
+    Json out{{"path", change.path}, {"what", what_text(change.what)}};
+    if (change.before) out["before"] = value_json(*change.before);
+    if (change.after) out["after"] = value_json(*change.after);
+    return out;
+}
+
+Json error_object(const base::Error& error) {
+    return Json{{"attempt", error.attempt}, {"object", error.object}, {"cause", error.cause}, {"advice", error.advice}};
+}
+
+Json step_json(const model::Step& step) {
+    Json out{{"resource", to_text(step.resource)},
+             {"action", model::to_text(step.action)},
+             {"verb", step.verb},
+             {"summary", step.summary},
+             {"disruption", model::to_text(step.disruption)},
+             {"requires", step.requires_done},
+             {"changes", Json::array()}};
+    for (const Change& change : step.changes) out["changes"].push_back(change_json(change));
+    if (!step.destroys.empty()) out["destroys"] = step.destroys;
+    if (step.bracket) out["bracket"] = to_text(*step.bracket);
+    if (step.waits_for) out["waits_for"] = *step.waits_for;
+    return out;
+}
+
+Json held_json(const std::vector<Held>& held) {
+    Json out = Json::array();
+    for (const Held& one : held) {
+        Json object{{"resource", to_text(one.resource)}, {"error", error_object(one.error)}};
+        if (one.on) object["on"] = to_text(*one.on);
+        out.push_back(std::move(object));
+    }
+    return out;
+}
+
+Json plan_object(const Plan& plan) {
+    Json out{{"safe", plan.safe},
+             {"mode", model::to_text(plan.mode)},
+             {"spec", plan.spec_digest},
+             {"disruption", model::to_text(plan.disruption())},
+             {"runnable", plan.runnable()},
+             {"steps", Json::array()},
+             {"refusals", Json::array()},
+             {"unknown", held_json(plan.unknown)},
+             {"blind", Json::array()},
+             {"deferred", held_json(plan.deferred)},
+             {"blocked", held_json(plan.blocked)},
+             {"orphaned", Json::array()},
+             {"notes", plan.notes},
+             {"observed", Json::object()}};
+    for (const model::Step& step : plan.steps) out["steps"].push_back(step_json(step));
+    for (const model::Refusal& refusal : plan.refusals)
+        out["refusals"].push_back(Json{{"subject", refusal.subject}, {"error", error_object(refusal.error)}});
+    for (const base::Error& error : plan.blind) out["blind"].push_back(error_object(error));
+    for (const model::ResourceId& id : plan.orphaned) out["orphaned"].push_back(to_text(id));
+    for (const auto& [id, digest] : plan.observed) out["observed"][to_text(id)] = digest;
+    return out;
+}
+
+/// Bytes that are no UTF-8 (from a live system) are replaced rather than thrown over.
+std::string document(std::string_view kind, Json body) {
+    Json out{{"version", format_version}, {"kind", kind}};
+    out.update(body);
+    return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string plan_json(const Plan& plan) { return document("plan", plan_object(plan)); }
+
+std::string report_json(const model::Report& report) {
+    Json outcomes = Json::array();
+    for (const model::Outcome& outcome : report.outcomes) {
+        Json object{{"resource", to_text(outcome.resource)},
+                    {"action", model::to_text(outcome.action)},
+                    {"verb", outcome.verb},
+                    {"outcome", model::to_text(outcome.what)}};
+        if (outcome.error) object["error"] = error_object(*outcome.error);
+        outcomes.push_back(std::move(object));
+    }
+    return document("report", Json{{"rounds", report.rounds},
+                                   {"interrupted", report.interrupted},
+                                   {"outcomes", std::move(outcomes)},
+                                   {"remaining", plan_object(report.remaining)}});
+}
+
+std::string error_json(const base::Error& error) { return document("error", Json{{"error", error_object(error)}}); }
+
+}  // namespace safe::view
