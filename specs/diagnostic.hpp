@@ -22,14 +22,14 @@ struct Diagnostic {
 
 /// Collects; in the order of the files' positions when taken out.
 class Diagnostics {
-   public:
+ public:
     void error(const Position& at, std::string message, std::string help = {});
     void warning(const Position& at, std::string message, std::string help = {});
     [[nodiscard]] bool has_errors() const;
     /// Sorted by position, without repetitions.
     [[nodiscard]] std::vector<Diagnostic> sorted() const;
 
-   private:
+ private:
     std::vector<Diagnostic> list_;
 };
 

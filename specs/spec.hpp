@@ -57,8 +57,8 @@ struct Uplink {
 
 struct NetworkSpec {
     Position at;
-    Located<std::string> bridge;             // 1 to 15 characters
-    Located<Cidr> address;                   // the hypervisor's own
+    Located<std::string> bridge;                  // 1 to 15 characters
+    Located<Cidr> address;                        // the hypervisor's own
     std::optional<Located<std::string>> gateway;  // a VM
     std::optional<Located<Cidr>> users;
     std::optional<Located<Cidr>> super_users;
@@ -84,7 +84,7 @@ struct VmSpec {
     Located<ByteSize> memory;                     // whole MiB
     Located<ByteSize> memory_max;                 // default: memory
     Located<std::uint32_t> cpus;
-    Located<std::uint32_t> cpus_max;  // default: cpus
+    Located<std::uint32_t> cpus_max;       // default: cpus
     std::optional<Located<Ipv4>> address;  // its DHCP reservation; required once there is a network
 };
 

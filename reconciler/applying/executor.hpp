@@ -3,7 +3,9 @@
 // depend on it and no others.
 #pragma once
 
+#include <algorithm>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "reconciler/applying/driver_set.hpp"
@@ -17,7 +19,8 @@ struct Execution {
     Journal& journal;
     Listener& listener;
     std::stop_token stop;
-    unsigned workers = 4;  // steps side by side
+    /// Steps side by side. More than there are cores makes guests that start together slower than one after the other.
+    unsigned workers = std::clamp(std::thread::hardware_concurrency(), 2U, 4U);
 };
 
 struct Executed {

@@ -55,6 +55,7 @@ struct Step {
     std::string verb;
     std::string summary;
     std::vector<Change> changes;           // for add: from nothing; empty for remove
+    std::map<std::string, std::string> labels;  // Resource::labels
     std::vector<StepIndex> requires_done;  // indices of earlier steps of the same plan, ascending
     Disruption disruption = Disruption::none;
     std::string destroys = {};

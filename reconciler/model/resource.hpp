@@ -27,6 +27,8 @@ struct Resource {
     Attributes attributes = {};           // what the spec owns of it; empty when absent is wanted
     std::vector<ResourceId> needs = {};   // created before this one, removed after it
     std::vector<std::string> notes = {};  // said in the plan whenever the resource is wanted present; never compared
+    /// For people: what the entry with this key means, where its value is too long to read; never compared.
+    std::map<std::string, std::string> labels = {};
 };
 
 /// Seen, and it is ours: the owned attributes in the same form as the desired ones, what it needs (kept on the object

@@ -46,6 +46,7 @@ class Draft {
                   .verb = std::move(assessment.verb),
                   .summary = std::move(assessment.summary),
                   .changes = action == Action::remove ? std::vector<model::Change>{} : verdict.changes,
+                  .labels = labels_of(node, action),
                   .requires_done = {},
                   .disruption = assessment.disruption,
                   .destroys = std::move(assessment.destroys),
@@ -53,6 +54,12 @@ class Draft {
         if (verdict.bracket && verdict.want == Want::add) step.bracket = graph_.id(*verdict.bracket);
         steps_.push_back(std::move(step));
         return steps_.size() - 1;
+    }
+
+    std::map<std::string, std::string> labels_of(Node node, Action action) const {
+        const Resource* wanted = graph_.desired(node);
+        if (wanted == nullptr || action == Action::remove) return {};
+        return wanted->labels;
     }
 
     void connect(Node node) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "reconciler/view/view.hpp"
 
@@ -57,32 +58,35 @@ std::string plural(std::size_t count, std::string_view noun) {
     return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
-/// The leaves of a value on one line: a rule's two directions, say.
-std::string on_one_line(const model::Value& value) {
+using Labels = std::map<std::string, std::string>;
+
+/// What an entry is: by its label when it has one, by its keys when it is a branch of long values.
+std::string entry_text(const std::string& key, const model::Value& value, const Labels& labels) {
+    if (const auto label = labels.find(key); label != labels.end()) return printable(label->second);
     const Branch* branch = value.branch();
     if (branch == nullptr) return printable(to_text(value));
     std::string out;
-    for (const model::Entry& entry : branch->entries())
-        out += (out.empty() ? "" : " · ") + printable(entry.key) + " " + on_one_line(entry.value);
+    for (const model::Entry& entry : branch->entries()) out += (out.empty() ? "" : ", ") + printable(entry.key);
     return out;
 }
 
-std::string change_line(const Change& change, const Style& style) {
+std::string change_line(const Change& change, const Labels& labels, const Style& style) {
     const std::string path = printable(model::to_text(change.path));
+    const auto text = [&](const model::Value& value) { return entry_text(change.path.back(), value, labels); };
     switch (change.what) {
-        case Change::What::add:
-            return paint(Tone::add, fmt::format("+ {}  {}", path, on_one_line(*change.after)), style);
+        case Change::What::add: return paint(Tone::add, fmt::format("+ {}  {}", path, text(*change.after)), style);
         case Change::What::remove:
-            return paint(Tone::remove, fmt::format("- {}  {}", path, on_one_line(*change.before)), style);
+            return paint(Tone::remove, fmt::format("- {}  {}", path, text(*change.before)), style);
         case Change::What::change:
             return paint(Tone::change,
-                         fmt::format("~ {}  {} → {}", path, on_one_line(*change.before), on_one_line(*change.after)),
+                         fmt::format("~ {}  {} → {}", path, printable(to_text(*change.before)),
+                                     printable(to_text(*change.after))),
                          style);
         case Change::What::move:
-            return paint(
-                Tone::change,
-                fmt::format("~ {}  moves from place {} to {}", path, to_text(*change.before), to_text(*change.after)),
-                style);
+            return paint(Tone::change,
+                         fmt::format("~ {}  moves from place {} to {}", path, to_text(*change.before),
+                                     to_text(*change.after)),
+                         style);
     }
     return "";
 }
@@ -96,9 +100,9 @@ std::string added_lists(const Step& step, const Style& style) {
         const Branch* list = change.after ? change.after->branch() : nullptr;
         if (list == nullptr || !list->ordered()) continue;
         for (const model::Entry& entry : list->entries())
-            out +=
-                fmt::format("{}{}\n", detail_indent,
-                            change_line({.path = {entry.key}, .what = Change::What::add, .after = entry.value}, style));
+            out += fmt::format("{}{}\n", detail_indent,
+                               change_line({.path = {entry.key}, .what = Change::What::add, .after = entry.value},
+                                           step.labels, style));
     }
     return out;
 }
@@ -120,7 +124,7 @@ std::string step_lines(const Step& step, const Widths& widths, const Style& styl
     out += "\n";
     if (step.action == Action::change)
         for (const Change& change : step.changes)
-            out += fmt::format("{}{}\n", detail_indent, change_line(change, style));
+            out += fmt::format("{}{}\n", detail_indent, change_line(change, step.labels, style));
     if (step.action == Action::add) out += added_lists(step, style);
     return out;
 }

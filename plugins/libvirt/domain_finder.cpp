@@ -1,0 +1,78 @@
+#include "plugins/libvirt/domain_finder.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <string_view>
+
+#include "specs/identity.hpp"
+
+namespace safe::libvirt {
+
+using base::Result;
+
+Result<Sightings> DomainFinder::find(const driver::Scope& scope, View view) const {
+    Sightings sightings;
+    if (!scope.enumerate) {
+        for (const model::ResourceId& id : scope.ids) sightings.vms.emplace(id.name(), find(id.name(), view));
+        return sightings;
+    }
+    const Result<std::vector<Domain>> domains = api_->domains(view);
+    if (!domains) return base::fail(domains.error());
+    std::map<std::string_view, const Domain*> by_name;
+    std::map<std::string_view, const Domain*> by_uuid;
+    for (const Domain& domain : *domains) {
+        by_name.emplace(domain.name, &domain);
+        by_uuid.emplace(domain.uuid, &domain);
+    }
+    for (const model::ResourceId& id : scope.ids) {
+        const std::string& vm = id.name();
+        auto at = by_name.find(layout_.domain_name(vm));
+        if (at == by_name.end() && (at = by_uuid.find(specs::uuid_of(layout_.safe(), vm))) == by_uuid.end())
+            sightings.vms.emplace(vm, model::Absent{});
+        else
+            sightings.vms.emplace(vm, judge(vm, *at->second, view));
+    }
+    for (const Domain& domain : *domains) {
+        // Cheaper than reading every definition of a large hypervisor: the mark is text that cannot be spelled otherwise.
+        if (domain.xml.find(owner_uri) == std::string::npos) continue;
+        const Result<DomainSeen> seen = parse_domain(domain.xml, view);
+        if (!seen) return base::fail(about(seen.error(), make_id(model::Kind::vm, domain.name)));
+        if (!seen->owner || seen->owner->safe != layout_.safe()) continue;
+        const std::string& vm = seen->owner->vm;
+        if (domain.name != layout_.domain_name(vm) && domain.uuid != specs::uuid_of(layout_.safe(), vm))
+            sightings.warnings.push_back(fmt::format("the virtual machine {} bears the mark of {}, but is another: a clone?",
+                                                     domain.name, layout_.domain_name(vm)));
+        else if (!sightings.vms.contains(vm))
+            sightings.vms.emplace(vm, judge(vm, domain, view));
+    }
+    return sightings;
+}
+
+Sighting DomainFinder::find(const std::string& vm, View view) const {
+    Result<std::optional<Domain>> domain = api_->domain_named(layout_.domain_name(vm), view);
+    if (domain && !*domain) domain = api_->domain_with(specs::uuid_of(layout_.safe(), vm), view);
+    if (!domain) return model::Unknown{domain.error()};
+    if (!*domain) return model::Absent{};
+    return judge(vm, **domain, view);
+}
+
+Sighting DomainFinder::judge(const std::string& vm, const Domain& domain, View view) const {
+    Result<DomainSeen> seen = parse_domain(domain.xml, view);
+    if (!seen) return model::Unknown{about(seen.error(), make_id(model::Kind::vm, vm))};
+    const std::string name = layout_.domain_name(vm);
+    const bool marked = seen->owner && seen->owner->safe == layout_.safe() && seen->owner->vm == vm;
+    if (!marked)
+        return model::Foreign{
+            fmt::format("the virtual machine {} was not made by this safe", domain.name),
+            fmt::format("rename it (virsh domrename {} NEW), or remove it: virsh undefine {}", domain.name, domain.name)};
+    if (domain.name != name)
+        return model::Foreign{fmt::format("the virtual machine {} has been renamed to {}", name, domain.name),
+                              fmt::format("give it its name back: virsh domrename {} {}", domain.name, name)};
+    if (domain.uuid != specs::uuid_of(layout_.safe(), vm))
+        return model::Foreign{fmt::format("the virtual machine {} is not the one this safe made: its UUID differs", name),
+                              fmt::format("rename it: virsh domrename {} NEW", name)};
+    return Found{domain, std::move(*seen)};
+}
+
+}  // namespace safe::libvirt

@@ -1,0 +1,73 @@
+// Where things of a safe are on the hypervisor and what they are called there: pure functions of the safe's name and its
+// state directory. The directory looks like this; QEMU, which runs as its own user, passes through but cannot list:
+//
+//   images/<id, percent-encoded>/<sha256>      an imported image, never written again
+//   images/<id>/current -> <sha256>            what new disks and direct kernel boots use
+//   images/<id>/record.json                    where it came from
+//   disks/<vm>.qcow2                           an overlay
+//   disks/<vm>.base -> ../images/<id>/<sha256> the image it was made on
+//   disks/<vm>.json                            what was asked for
+//   logs/<vm>.log                              what the guest says on its console
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "reconciler/base/result.hpp"
+#include "reconciler/model/resource_id.hpp"
+#include "specs/values.hpp"
+
+namespace safe::libvirt {
+
+class Layout {
+   public:
+    Layout(std::string safe, std::filesystem::path state_dir)
+        : safe_(std::move(safe)), state_dir_(std::move(state_dir)) {}
+
+    [[nodiscard]] const std::string& safe() const { return safe_; }
+    [[nodiscard]] const std::filesystem::path& state_dir() const { return state_dir_; }
+
+    [[nodiscard]] std::string network_name() const { return "safe-" + safe_; }
+    [[nodiscard]] std::string domain_name(std::string_view vm) const { return safe_ + "-" + std::string(vm); }
+
+    [[nodiscard]] std::filesystem::path images() const { return state_dir_ / "images"; }
+    [[nodiscard]] std::filesystem::path image(const model::ResourceId& id) const;
+    [[nodiscard]] std::filesystem::path current(const model::ResourceId& id) const { return image(id) / "current"; }
+    [[nodiscard]] std::filesystem::path record(const model::ResourceId& id) const { return image(id) / "record.json"; }
+
+    [[nodiscard]] std::filesystem::path disks() const { return state_dir_ / "disks"; }
+    [[nodiscard]] std::filesystem::path disk(std::string_view vm) const { return disk_file(vm, ".qcow2"); }
+    [[nodiscard]] std::filesystem::path base(std::string_view vm) const { return disk_file(vm, ".base"); }
+    [[nodiscard]] std::filesystem::path disk_record(std::string_view vm) const { return disk_file(vm, ".json"); }
+
+    [[nodiscard]] std::filesystem::path log(std::string_view vm) const {
+        return state_dir_ / "logs" / (std::string(vm) + ".log");
+    }
+
+    /// The inverse of current(): which image a path in a definition is. nullopt for any other path.
+    [[nodiscard]] std::optional<model::ResourceId> image_of(const std::filesystem::path& path) const;
+
+   private:
+    [[nodiscard]] std::filesystem::path disk_file(std::string_view vm, std::string_view extension) const {
+        return disks() / (std::string(vm) + std::string(extension));
+    }
+
+    std::string safe_;
+    std::filesystem::path state_dir_;
+};
+
+/// image/<segments of the path as written>; two files of one spec can only share it when one path is absolute.
+[[nodiscard]] model::ResourceId image_id(const specs::FilePath& path);
+
+/// An image's segments as one file name, and back; nullopt for a name that no image has.
+[[nodiscard]] std::string encode_segments(const std::vector<std::string>& segments);
+[[nodiscard]] std::optional<std::vector<std::string>> decode_segments(std::string_view name);
+
+/// Makes `directory` and those above it that are missing, and lets every user pass through (never list) the safe's own
+/// part of the way, from state_dir down.
+[[nodiscard]] base::Result<void> make_passable(const std::filesystem::path& directory,
+                                               const std::filesystem::path& state_dir);
+
+}  // namespace safe::libvirt

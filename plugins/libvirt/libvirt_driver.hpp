@@ -1,0 +1,30 @@
+// The drivers of one libvirt hypervisor: its network, imported images, disks, definitions of virtual machines, and
+// running guests. One driver a kind, so that what could not be listed stays within its kind; they share one connection.
+// Thread-safe, as driver.hpp asks.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugins/libvirt/libvirt_api.hpp"
+#include "reconciler/driver/driver.hpp"
+
+namespace safe::libvirt {
+
+struct Options {
+    std::string uri;                  // the hypervisor, as in the spec
+    std::string safe;                 // the safe's name
+    std::filesystem::path state_dir;  // the safe's own, for images and disks: /var/lib/safe/atlas
+    std::chrono::milliseconds grace = std::chrono::seconds(30);  // how long a guest may take to shut down by itself
+};
+
+/// For network, image, disk, vm and power. Nothing is connected to or looked at yet.
+[[nodiscard]] std::vector<std::unique_ptr<driver::Driver>> make_drivers(Options options);
+
+/// The same over another Api.
+[[nodiscard]] std::vector<std::unique_ptr<driver::Driver>> make_drivers(Options options, std::shared_ptr<Api> api);
+
+}  // namespace safe::libvirt

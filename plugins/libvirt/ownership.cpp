@@ -1,0 +1,85 @@
+#include "plugins/libvirt/ownership.hpp"
+
+#include <sstream>
+
+namespace safe::libvirt {
+namespace {
+
+constexpr const char* owner_prefix = "safe";
+constexpr const char* suspended_prefix = "suspended";
+
+/// The child of <metadata> in the namespace `uri`, whatever its prefix. libvirt wants the namespace declared on the child.
+pugi::xml_node find(pugi::xml_node root, std::string_view uri) {
+    for (const pugi::xml_node child : root.child("metadata").children())
+        for (const pugi::xml_attribute attribute : child.attributes()) {
+            const std::string_view name = attribute.name();
+            if (attribute.value() != uri || !name.starts_with("xmlns:")) continue;
+            if (std::string_view(child.name()).starts_with(std::string(name.substr(6)) + ":")) return child;
+        }
+    return {};
+}
+
+pugi::xml_node append(pugi::xml_node root, const char* prefix, const char* name, std::string_view uri) {
+    pugi::xml_node metadata = root.child("metadata");
+    if (!metadata) metadata = root.append_child("metadata");
+    pugi::xml_node element = metadata.append_child((std::string(prefix) + ":" + name).c_str());
+    element.append_attribute((std::string("xmlns:") + prefix).c_str()) = std::string(uri).c_str();
+    return element;
+}
+
+void fill(pugi::xml_node element, const Owner& owner) {
+    element.append_attribute("safe") = owner.safe.c_str();
+    if (owner.vm.empty()) return;
+    element.append_attribute("vm") = owner.vm.c_str();
+    element.append_attribute("role") = owner.role.c_str();
+    element.append_attribute("memory") = static_cast<unsigned long long>(owner.memory);
+}
+
+}  // namespace
+
+void write_owner(pugi::xml_node root, const Owner& owner) {
+    fill(append(root, owner_prefix, "owner", owner_uri), owner);
+}
+
+std::optional<Owner> read_owner(pugi::xml_node root) {
+    const pugi::xml_node element = find(root, owner_uri);
+    if (!element) return std::nullopt;
+    return Owner{.safe = element.attribute("safe").value(),
+                 .vm = element.attribute("vm").value(),
+                 .role = element.attribute("role").value(),
+                 .memory = element.attribute("memory").as_ullong()};
+}
+
+Metadata owner_metadata(const Owner& owner) {
+    // libvirt puts prefix and namespace on the element itself.
+    pugi::xml_document document;
+    fill(document.append_child("owner"), owner);
+    return {std::string(owner_uri), owner_prefix, xml_text(document)};
+}
+
+void write_suspended(pugi::xml_node root, std::string_view how) {
+    append(root, suspended_prefix, "suspended", suspended_uri).append_attribute("in") = std::string(how).c_str();
+}
+
+std::optional<std::string> read_suspended(pugi::xml_node root) {
+    const pugi::xml_node element = find(root, suspended_uri);
+    if (!element) return std::nullopt;
+    return element.attribute("in").value();
+}
+
+Metadata suspended_metadata(std::optional<std::string_view> how) {
+    Metadata metadata{std::string(suspended_uri), suspended_prefix, std::nullopt};
+    if (!how) return metadata;
+    pugi::xml_document document;
+    document.append_child("suspended").append_attribute("in") = std::string(*how).c_str();
+    metadata.xml = xml_text(document);
+    return metadata;
+}
+
+std::string xml_text(const pugi::xml_document& document) {
+    std::ostringstream out;
+    document.save(out, "  ", pugi::format_indent | pugi::format_no_declaration);
+    return std::move(out).str();
+}
+
+}  // namespace safe::libvirt

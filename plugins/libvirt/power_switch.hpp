@@ -1,0 +1,53 @@
+// Brings guests up and down. Every call looks first and does what is missing, so that it may be repeated, or follow one
+// that was killed. Suspending marks the guest as paused by us after it is paused, and waking unmarks it before it runs:
+// cut short anywhere, a guest is never taken for asleep while it runs. Holds no state, thread-safe.
+#pragma once
+
+#include <chrono>
+
+#include "plugins/libvirt/domain_finder.hpp"
+
+namespace safe::libvirt {
+
+/// How what runs can become what is wanted.
+enum class Way {
+    nothing,  // it is, or only has to be woken
+    adjust,   // while it runs
+    restart,
+};
+/// Both as attributes of power. Memory can be given and taken up to the maximum that the guest was started with, CPUs
+/// only given: a guest need not let go of one. Pure.
+[[nodiscard]] Way way_to(const model::Attributes& live, const model::Attributes& wanted);
+
+class PowerSwitch {
+   public:
+    PowerSwitch(SharedApi api, const Layout& layout, std::chrono::milliseconds grace)
+        : api_(api), layout_(layout), finder_(api, layout), grace_(grace) {}
+
+    /// Starts, wakes, adjusts or restarts the guest until it runs as `resource` says.
+    [[nodiscard]] base::Result<void> bring_up(const model::Resource& resource, const driver::Context& context) const;
+
+    /// Asks the guest to shut down, and cuts its power when the grace period is over.
+    [[nodiscard]] base::Result<void> shut_off(const model::ResourceId& id, const driver::Context& context) const;
+
+    /// Pauses the guest and marks it as paused by us.
+    [[nodiscard]] base::Result<void> suspend(const model::ResourceId& id) const;
+
+   private:
+    /// nullopt when there is no such machine of ours; an Error also when another bears its name.
+    [[nodiscard]] base::Result<std::optional<Found>> look(const model::ResourceId& id) const;
+    [[nodiscard]] base::Result<void> start(const Found& found) const;
+    [[nodiscard]] base::Result<void> wake(const Found& found) const;
+    [[nodiscard]] base::Result<void> adjust(const Found& found, const model::Resource& resource,
+                                            const driver::Context& context) const;
+    [[nodiscard]] base::Result<void> give_memory(const Found& found, const model::ResourceId& id, model::Bytes memory,
+                                                 const driver::Context& context) const;
+    [[nodiscard]] base::Result<bool> wait_until_off(const model::ResourceId& id, const driver::Context& context) const;
+
+    SharedApi api_;
+    Layout layout_;
+    DomainFinder finder_;
+    std::chrono::milliseconds grace_;
+};
+
+}  // namespace safe::libvirt

@@ -1,0 +1,210 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "plugins/libvirt/domain_finder.hpp"
+#include "plugins/libvirt/domain_xml.hpp"
+#include "plugins/libvirt/drivers.hpp"
+#include "specs/identity.hpp"
+
+namespace safe::libvirt {
+namespace {
+
+using base::Error;
+using base::Result;
+using model::Assessment;
+using model::Attributes;
+using model::Branch;
+using model::Bytes;
+using model::Observation;
+using model::Resource;
+using model::ResourceId;
+
+constexpr std::array kind_of_vms{model::Kind::vm};
+
+/// What `type` says when the machine runs on the best that the host offers, which only the host can tell.
+constexpr std::string_view best_type = "the best of the host";
+
+class VmDriver final : public driver::Driver {
+   public:
+    VmDriver(SharedApi api, Layout layout, std::string uri)
+        : api_(std::move(api)), layout_(std::move(layout)), uri_(std::move(uri)), finder_(api_, layout_) {}
+
+    std::span<const model::Kind> kinds() const override { return kind_of_vms; }
+
+    driver::Desire desire(const specs::SafeSpec& spec, model::Mode /*mode*/) const override {
+        driver::Desire desire;
+        for (const specs::VmSpec& vm : spec.vms) {
+            if (uri_.starts_with("lxc"))
+                desire.refusals.push_back(refusal("vms." + vm.name + (vm.boot ? ".boot" : ".image"),
+                                                  vm.boot ? vm.boot->at : vm.image ? vm.image->at : vm.at,
+                                                  "a container boots neither an image nor a kernel",
+                                                  "use a hypervisor that runs virtual machines: qemu:///system, xen:///system"));
+            Resource resource{.id = make_id(model::Kind::vm, vm.name),
+                              .presence = model::Presence::present,
+                              .attributes = wanted_hardware(spec, vm, layout_)};
+            resource.attributes.set("role", to_text(*vm.role)).set("type", best_type).set("autostart", false);
+            resource.needs = needs(resource.attributes, vm.name);
+            desire.resources.push_back(std::move(resource));
+        }
+        return desire;
+    }
+
+    model::Snapshot observe(const driver::Scope& scope, const driver::Context& /*context*/) override {
+        const Result<Host> host = api_->host();
+        if (!host) return blind(scope, host.error());
+        Result<Sightings> sightings = finder_.find(scope, View::definition);
+        if (!sightings) return blind(scope, sightings.error());
+        model::Snapshot snapshot{.warnings = std::move(sightings->warnings)};
+        if (!scope.ids.empty())
+            snapshot.warnings.insert(snapshot.warnings.end(), host->warnings.begin(), host->warnings.end());
+        for (auto& [vm, sighting] : sightings->vms)
+            snapshot.observations.emplace(make_id(model::Kind::vm, vm), observation(vm, sighting, *host));
+        return snapshot;
+    }
+
+    Assessment classify(model::Action action, const Resource& resource, const Observation& /*observed*/,
+                        std::span<const model::Change> changes) const override {
+        if (action == model::Action::remove) return {.verb = "undefine", .summary = ""};
+        if (action == model::Action::add) return {.verb = "define", .summary = summary(resource.attributes)};
+        // A running guest goes on as it is; what that costs is said at power.
+        return {.verb = "redefine",
+                .summary = changes.size() == 1 ? model::to_text(changes.front().path) : summary(resource.attributes)};
+    }
+
+    model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
+                           model::Mode /*mode*/) const override {
+        return model::Presence::present;
+    }
+
+    Result<void> apply(const model::Step& step, const Resource& resource, const Observation& /*observed*/,
+                       const driver::Context& /*context*/) override {
+        if (step.action == model::Action::remove)
+            return base::fail({.attempt = "undefine",
+                               .object = to_text(resource.id),
+                               .cause = "this build destroys no virtual machines",
+                               .advice = fmt::format("virsh undefine {} by hand", layout_.domain_name(resource.id.name())),
+                               .kind = Error::Kind::refused});
+        const Result<void> done = define(resource);
+        return done ? done : base::fail(about(done.error(), resource.id));
+    }
+
+   private:
+    /// What a definition rests on, from what is in it: so it can be told of one that has left the file, too.
+    std::vector<ResourceId> needs(const Attributes& hardware, const std::string& vm) const {
+        std::vector<ResourceId> needs;
+        const auto text = [&](std::string_view part, std::string_view key) {
+            const model::Value* value = hardware.find(part);
+            const Branch* branch = value != nullptr ? value->branch() : nullptr;
+            const std::string* found = branch != nullptr ? model::get<std::string>(*branch, key) : nullptr;
+            return found != nullptr ? *found : std::string();
+        };
+        if (text("disk", "file") == layout_.disk(vm).string()) needs.push_back(make_id(model::Kind::disk, vm));
+        for (const char* key : {"kernel", "initrd"})
+            if (const auto image = layout_.image_of(text("boot", key))) needs.push_back(*image);
+        std::ranges::sort(needs);
+        const auto again = std::ranges::unique(needs);
+        needs.erase(again.begin(), again.end());
+        return needs;
+    }
+
+    static std::string summary(const Attributes& attributes) {
+        const std::int64_t* cpus = model::get<std::int64_t>(attributes, "cpus");
+        const Bytes* memory = model::get<Bytes>(attributes, "memory");
+        const std::int64_t count = cpus != nullptr ? *cpus : 0;
+        return fmt::format("{} CPU{}, {}", count, count == 1 ? "" : "s", to_text(memory != nullptr ? *memory : Bytes{}));
+    }
+
+    Observation observation(const std::string& vm, Sighting& sighting, const Host& host) const {
+        if (auto* foreign = std::get_if<model::Foreign>(&sighting)) return std::move(*foreign);
+        if (auto* unknown = std::get_if<model::Unknown>(&sighting)) return std::move(*unknown);
+        const auto* found = std::get_if<Found>(&sighting);
+        // One that runs without a definition is gone once it stops.
+        if (found == nullptr || !found->domain.persistent) return model::Absent{};
+        model::Present present{.attributes = found->seen.hardware, .needs = needs(found->seen.hardware, vm)};
+        present.attributes.set("role", found->seen.owner->role)
+            .set("type", found->seen.type == host.type ? std::string(best_type) : found->seen.type)
+            .set("autostart", found->domain.autostart);
+        present.facts.set("uuid", found->domain.uuid).set("type", found->seen.type);
+        if (found->seen.suspended) present.facts.set("suspended", *found->seen.suspended);
+        return present;
+    }
+
+    Result<void> define(const Resource& resource) {
+        const std::string& vm = resource.id.name();
+        const Result<Host> host = api_->host();
+        if (!host) return base::fail(host.error());
+        const Sighting sighting = finder_.find(vm, View::definition);
+        if (const auto* unknown = std::get_if<model::Unknown>(&sighting)) return base::fail(unknown->error);
+        if (const auto* foreign = std::get_if<model::Foreign>(&sighting))
+            return base::fail({.attempt = "define", .object = "", .cause = foreign->what, .advice = foreign->advice, .kind = Error::Kind::refused});
+        const auto* found = std::get_if<Found>(&sighting);
+        const Bytes* memory = model::get<Bytes>(resource.attributes, "memory");
+        const std::string* role = model::get<std::string>(resource.attributes, "role");
+        Identity identity{.name = layout_.domain_name(vm),
+                          .uuid = specs::uuid_of(layout_.safe(), vm),
+                          .type = host->type,
+                          .owner = {.safe = layout_.safe(),
+                                    .vm = vm,
+                                    .role = role != nullptr ? *role : "",
+                                    .memory = memory != nullptr ? memory->count : 0}};
+        if (found != nullptr) identity.suspended = found->seen.suspended;
+        if (Result<void> made = make_passable(layout_.log(vm).parent_path(), layout_.state_dir()); !made) return made;
+        const std::string xml = domain_xml(identity, resource.attributes);
+        if (Result<void> defined = api_->define_domain(xml); !defined) return defined;
+        if (Result<void> set = api_->set_autostart(identity.uuid, false); !set) return set;
+        return found != nullptr && found->domain.active ? mark_live(identity) : Result<void>{};
+    }
+
+    /// What runs keeps its mark of old, and the role in it decides what closing does to it once it has left the file.
+    Result<void> mark_live(const Identity& identity) {
+        const Sighting sighting = finder_.find(identity.owner.vm, View::live);
+        const auto* live = std::get_if<Found>(&sighting);
+        if (live == nullptr || live->seen.owner->role == identity.owner.role) return {};
+        Owner owner = *live->seen.owner;
+        owner.role = identity.owner.role;
+        return api_->set_metadata(identity.uuid, owner_metadata(owner), Affect::live);
+    }
+
+    const SharedApi api_;
+    const Layout layout_;
+    const std::string uri_;
+    const DomainFinder finder_;
+};
+
+}  // namespace
+
+Attributes wanted_hardware(const specs::SafeSpec& spec, const specs::VmSpec& vm, const Layout& layout) {
+    Attributes hardware;
+    hardware.set("memory", Bytes{vm.memory->bytes})
+        .set("memory-max", Bytes{vm.memory_max->bytes})
+        .set("cpus", *vm.cpus)
+        .set("cpus-max", *vm.cpus_max)
+        .set("console", layout.log(vm.name).string());
+    if (spec.network)
+        hardware.set("nic", Branch()
+                                .set("mac", specs::mac_of(layout.safe(), vm.name))
+                                .set("network", layout.network_name())
+                                .set("interface", specs::tap_of(layout.safe(), vm.name)));
+    if (vm.image)
+        hardware.set("disk", Branch()
+                                 .set("file", layout.disk(vm.name).string())
+                                 .set("format", "qcow2")
+                                 .set("base", layout.base(vm.name).string())
+                                 .set("base-format", image_format(image_id(**vm.image).name()).value_or("unknown")));
+    if (vm.boot) {
+        Branch boot;
+        boot.set("kernel", layout.current(image_id(*vm.boot->kernel)).string());
+        if (vm.boot->initrd) boot.set("initrd", layout.current(image_id(**vm.boot->initrd)).string());
+        boot.set("cmdline", *vm.boot->cmdline);
+        hardware.set("boot", std::move(boot));
+    }
+    return hardware;
+}
+
+std::unique_ptr<driver::Driver> make_vm_driver(SharedApi api, Layout layout, std::string uri) {
+    return std::make_unique<VmDriver>(std::move(api), std::move(layout), std::move(uri));
+}
+
+}  // namespace safe::libvirt

@@ -1,0 +1,220 @@
+#include "plugins/nftables/nftables_driver.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+#include "plugins/nftables/compile.hpp"
+#include "plugins/nftables/kernel_features.hpp"
+#include "plugins/nftables/transaction.hpp"
+
+namespace safe::nftables {
+namespace {
+
+using model::Absent;
+using model::Foreign;
+using model::Kind;
+using model::make_id;
+using model::Mode;
+using model::Observation;
+using model::Presence;
+using model::Present;
+using model::Resource;
+using model::ResourceId;
+using model::Unknown;
+
+std::size_t count_rules(const model::Branch& branch) {
+    std::size_t count = 0;
+    for (const model::Entry& entry : branch.entries())
+        if (const model::Branch* inner = entry.value.branch())
+            count += entry.key == "rules" ? inner->entries().size() : count_rules(*inner);
+    return count;
+}
+
+std::string counted(std::size_t count, std::string_view noun) {
+    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+class NftablesDriver final : public driver::Driver {
+ public:
+    NftablesDriver(const Options& options, std::unique_ptr<Api> api)
+        : table_("safe-" + options.safe), api_(std::move(api)) {}
+
+    [[nodiscard]] std::span<const Kind> kinds() const override {
+        static constexpr std::array mine{Kind::ruleset};
+        return mine;
+    }
+
+    [[nodiscard]] driver::Desire desire(const specs::SafeSpec& spec, Mode mode) const override {
+        if (!spec.network) return without_network(spec);
+        Firewall firewall = compile(spec);
+        driver::Desire desire{{}, std::move(firewall.refusals)};
+        desire.resources.push_back({id_of(base_chain), Presence::present, attributes_of(base_chain, firewall.base)});
+        std::vector<ResourceId> below_open{id_of(base_chain)};
+        for (const specs::VmSpec& vm : spec.vms)
+            if (*vm.role == specs::Role::workspace) below_open.push_back(make_id(Kind::power, vm.name));
+        desire.resources.push_back(of_mode(std::move(firewall.open), mode == Mode::open, std::move(below_open)));
+        desire.resources.push_back(of_mode(std::move(firewall.locked), mode == Mode::locked, {id_of(base_chain)}));
+        return desire;
+    }
+
+    [[nodiscard]] model::Snapshot observe(const driver::Scope& scope, const driver::Context& /*context*/) override {
+        model::Snapshot snapshot;
+        auto table = look();
+        for (const ResourceId& id : scope.ids)
+            snapshot.observations.emplace(id, table ? observation(id, *table) : Unknown{table.error()});
+        if (!table) {
+            snapshot.enumeration_failed = table.error();
+            return snapshot;
+        }
+        if (scope.enumerate && *table && (*table)->ours()) add_all_of_ours(**table, snapshot);
+        if (!scope.ids.empty() && !kernel_is_able_) ask_for_features(snapshot);
+        return snapshot;
+    }
+
+    [[nodiscard]] model::Assessment classify(model::Action action, const Resource& resource,
+                                             const Observation& observed,
+                                             std::span<const model::Change> changes) const override {
+        const bool is_base = resource.id.name() == base_chain;
+        switch (action) {
+            case model::Action::add:
+                return {is_base ? "install" : "allow", counted(count_rules(resource.attributes), "rule")};
+            case model::Action::change:
+                return {"adjust", counted(changes.size(), "difference"), model::Disruption::live};
+            case model::Action::remove: {
+                const auto* present = std::get_if<Present>(&observed);
+                return {is_base ? "uninstall" : "cut", counted(present ? count_rules(present->attributes) : 0, "rule")};
+            }
+        }
+        return {};
+    }
+
+    [[nodiscard]] Presence orphan(const ResourceId& /*id*/, const Present& /*observed*/, Mode /*mode*/) const override {
+        return Presence::absent;
+    }
+
+    [[nodiscard]] base::Result<void> apply(const model::Step& step, const Resource& resource,
+                                           const Observation& /*observed*/,
+                                           const driver::Context& /*context*/) override {
+        const auto done = make(resource.id.name(), step.action == model::Action::remove, resource.attributes);
+        if (done) return {};
+        base::Error error = done.error();
+        error.cause = fmt::format("cannot {} {}: {}", error.attempt, error.object, error.cause);
+        error.attempt = step.verb;
+        error.object = to_text(resource.id);
+        return base::fail(std::move(error));
+    }
+
+ private:
+    static ResourceId id_of(std::string_view chain) { return make_id(Kind::ruleset, chain); }
+
+    static Resource of_mode(Chain chain, bool wanted, std::vector<ResourceId> needs) {
+        Resource resource{id_of(chain.name)};
+        resource.needs = std::move(needs);
+        if (!wanted) return resource;
+        resource.presence = Presence::present;
+        resource.attributes = attributes_of(chain.name, {chain});
+        return resource;
+    }
+
+    static driver::Desire without_network(const specs::SafeSpec& spec) {
+        driver::Desire desire;
+        for (const specs::RuleSpec& rule : spec.firewall) {
+            const std::string subject = fmt::format("firewall.{} ({})", rule.name, to_text(rule.at));
+            desire.refusals.push_back(
+                {subject,
+                 {"allow", subject, "this safe has no network", "declare a network", base::Error::Kind::refused}});
+        }
+        return desire;
+    }
+
+    base::Result<std::optional<Table>> look() {
+        auto listed = api_->list(table_);
+        if (!listed) return base::fail(std::move(listed.error()));
+        if (!*listed) return std::nullopt;
+        auto table = parse_table(**listed);
+        if (!table) return base::fail(std::move(table.error()));
+        return *std::move(table);
+    }
+
+    [[nodiscard]] Observation observation(const ResourceId& id, const std::optional<Table>& table) const {
+        if (!table) return Absent{};
+        if (!table->ours())
+            return Foreign{fmt::format("the table bridge {} has no chain {}", table_, mark_chain),
+                           fmt::format("if nobody needs it, `nft delete table bridge {}`", table_)};
+        if (id.name() == base_chain) return Present{attributes_of(base_chain, *table)};
+        const ListedChain* chain = table->chain(id.name());
+        if (chain == nullptr || chain->rules.empty()) return Absent{};
+        return Present{attributes_of(id.name(), *table), {id_of(base_chain)}};
+    }
+
+    void add_all_of_ours(const Table& table, model::Snapshot& snapshot) const {
+        const auto add = [&](std::string_view name) {
+            Observation seen = observation(id_of(name), table);
+            if (std::holds_alternative<Present>(seen)) snapshot.observations.emplace(id_of(name), std::move(seen));
+        };
+        add(base_chain);
+        for (const std::string_view name : mode_chains) add(name);
+    }
+
+    void ask_for_features(model::Snapshot& snapshot) {
+        auto missing = missing_features(*api_);
+        if (missing) {
+            kernel_is_able_ = missing->empty();
+            snapshot.refusals = *std::move(missing);
+            return;
+        }
+        for (auto& [id, seen] : snapshot.observations) seen = Unknown{missing.error()};
+        snapshot.enumeration_failed = missing.error();
+    }
+
+    base::Result<void> make(const std::string& name, bool remove, const model::Attributes& attributes) {
+        // What was seen before the step has no handles: they are taken from the table as it is now.
+        auto table = look();
+        if (!table) return base::fail(std::move(table.error()));
+        const bool is_base = name == base_chain;
+        if (*table && !(*table)->ours())
+            return base::fail(
+                {"change", "the table bridge " + table_, "it is not ours", "plan again", base::Error::Kind::refused});
+        if (remove) {
+            if (!*table) return {};
+            return transact(is_base ? delete_table(table_) : emptied(**table, name));
+        }
+        if (!*table && !is_base)
+            return base::fail({"fill", "the chain " + name, "the table bridge " + table_ + " is gone", "apply again"});
+        auto wanted = chains_of(name, attributes);
+        if (!wanted) return base::fail(std::move(wanted.error()));
+        auto commands = changes(table_, *table ? &**table : nullptr, *wanted,
+                                is_base ? Extent::whole_table : Extent::wanted_chains);
+        if (!commands) return base::fail(std::move(commands.error()));
+        return transact(*commands);
+    }
+
+    [[nodiscard]] Json emptied(const Table& table, const std::string& chain) const {
+        return table.chain(chain) != nullptr ? empty_chain(table_, chain) : Json::array();
+    }
+
+    base::Result<void> transact(const Json& commands) {
+        if (commands.empty()) return {};
+        if (auto possible = api_->run(commands, Api::Run::check); !possible) return possible;
+        return api_->run(commands, Api::Run::commit);
+    }
+
+    std::string table_;
+    std::unique_ptr<Api> api_;
+    std::atomic<bool> kernel_is_able_ = false;  // what it once could, it can: our rules hold the modules
+};
+
+}  // namespace
+
+std::unique_ptr<driver::Driver> make_driver(Options options) {
+    return make_driver(std::move(options), make_kernel_api());
+}
+
+std::unique_ptr<driver::Driver> make_driver(Options options, std::unique_ptr<Api> api) {
+    return std::make_unique<NftablesDriver>(options, std::move(api));
+}
+
+}  // namespace safe::nftables

@@ -1,0 +1,99 @@
+#include <fmt/format.h>
+#include <nftables/libnftables.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <mutex>
+
+#include "plugins/nftables/nftables_api.hpp"
+#include "reconciler/base/unique_handle.hpp"
+
+namespace safe::nftables {
+namespace {
+
+using NftContext = base::UniqueHandle<nft_ctx, nft_ctx_free>;
+
+/// What libnftables printed, without the positions in our own JSON that it repeats ("internal:0:0-0: Error: ").
+std::string first_error(std::string_view printed) {
+    std::string_view line = printed.substr(0, printed.find('\n'));
+    if (const auto at = line.find("Error: "); at != std::string_view::npos) line.remove_prefix(at + 7);
+    return line.empty() ? "libnftables gave no reason" : std::string(line);
+}
+
+Json list_of(std::string_view kind, Json object) {
+    return Json::array({Json::object({{"list", Json::object({{kind, std::move(object)}})}})});
+}
+
+class KernelApi final : public Api {
+ public:
+    base::Result<std::optional<Json>> list(const std::string& table) override {
+        const std::string object = fmt::format("table bridge {}", table);
+        auto tables = call(list_of("tables", {{"family", "bridge"}}), false, "list", "the tables of nftables");
+        if (!tables) return base::fail(std::move(tables.error()));
+        bool found = false;
+        for (const Json& listed : *tables)
+            found = found || (listed.contains("table") && listed["table"].value("name", "") == table);
+        if (!found) return std::nullopt;
+        auto listed = call(list_of("table", {{"family", "bridge"}, {"name", table}}), false, "list", object);
+        if (!listed) return base::fail(std::move(listed.error()));
+        return *std::move(listed);
+    }
+
+    base::Result<void> run(const Json& commands, Run how) override {
+        const bool dry = how == Run::check;
+        auto done = call(commands, dry, dry ? "check" : "carry out", "a transaction of nftables");
+        if (!done) return base::fail(std::move(done.error()));
+        return {};
+    }
+
+ private:
+    /// The objects of the answer; empty for commands that have none. A context a call: it holds no cache that could be
+    /// stale.
+    base::Result<Json> call(const Json& commands, bool dry, std::string attempt, std::string object) {
+        const std::string text = Json{{"nftables", commands}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+        // libnftables ends the whole process when it finds itself in a set-user-ID program.
+        if (getuid() != geteuid())
+            return base::fail({std::move(attempt), std::move(object), "the effective user is not the real one",
+                               "run as root itself"});
+        const std::scoped_lock lock(mutex_);
+        const NftContext context(nft_ctx_new(NFT_CTX_DEFAULT));
+        if (!context || nft_ctx_buffer_output(context.get()) != 0 || nft_ctx_buffer_error(context.get()) != 0)
+            return base::fail({std::move(attempt), std::move(object), "libnftables could not be set up",
+                               "free some memory and try again"});
+        // With JSON output on, libnftables 1.0.6 reads its input as JSON first.
+        nft_ctx_output_set_flags(context.get(), NFT_CTX_OUTPUT_JSON);
+        nft_ctx_set_dry_run(context.get(), dry);
+        if (nft_run_cmd_from_buffer(context.get(), text.c_str()) != 0)
+            return base::fail(error_of(nft_ctx_get_error_buffer(context.get()), std::move(attempt), std::move(object)));
+        return objects_of(nft_ctx_get_output_buffer(context.get()), std::move(attempt), std::move(object));
+    }
+
+    static base::Error error_of(std::string_view printed, std::string attempt, std::string object) {
+        base::Error error{std::move(attempt), std::move(object), first_error(printed)};
+        if (printed.find(base::errno_text(EPERM)) != std::string_view::npos) {
+            error.cause = base::errno_text(EPERM);
+            error.advice = "run as root (CAP_NET_ADMIN)";
+        } else {
+            error.advice = "look at `nft list ruleset` and apply again";
+        }
+        return error;
+    }
+
+    static base::Result<Json> objects_of(std::string_view printed, std::string attempt, std::string object) {
+        if (printed.empty()) return Json::array();
+        Json answer = Json::parse(printed, nullptr, /*allow_exceptions=*/false);
+        if (!answer.is_object() || !answer.contains("nftables") || !answer["nftables"].is_array())
+            return base::fail({std::move(attempt), std::move(object),
+                               "libnftables answered with something else than JSON",
+                               "report this with the output of `nft -j list ruleset`"});
+        return std::move(answer["nftables"]);
+    }
+
+    std::mutex mutex_;  // libnftables keeps parser state that contexts share
+};
+
+}  // namespace
+
+std::unique_ptr<Api> make_kernel_api() { return std::make_unique<KernelApi>(); }
+
+}  // namespace safe::nftables

@@ -1,0 +1,43 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "reconciler/cli/commands.hpp"
+#include "reconciler/intent/effective_mode.hpp"
+#include "specs/loader.hpp"
+
+namespace safe::cli {
+
+std::optional<specs::SafeSpec> load(const SpecOptions& options) {
+    specs::Loaded loaded = specs::load_file(options.file);
+    for (const specs::Diagnostic& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}\n", to_text(diagnostic));
+    return std::move(loaded.spec);
+}
+
+base::Result<model::Mode> mode_of(const specs::SafeSpec& spec, std::optional<specs::WantedMode> asked) {
+    if (asked && *asked != specs::WantedMode::locked && *spec.mode == specs::WantedMode::locked)
+        return base::fail({.attempt = "use another mode than locked for",
+                           .object = "safe " + *spec.safe,
+                           .cause = fmt::format("{} says mode: locked", to_text(spec.mode.at)),
+                           .advice = "a lock in the file is lifted by changing the file",
+                           .kind = base::Error::Kind::refused});
+    return intent::effective_mode(asked.value_or(*spec.mode));
+}
+
+view::Style style_of(int descriptor) {
+    const char* no_colour = std::getenv("NO_COLOR");
+    const char* terminal = std::getenv("TERM");
+    const bool wanted =
+        (no_colour == nullptr || *no_colour == '\0') && terminal != nullptr && std::string_view(terminal) != "dumb";
+    return {.colour = wanted && ::isatty(descriptor) == 1};
+}
+
+void print_error(const base::Error& error, Format format) {
+    fmt::print(stderr, "{}",
+               format == Format::json ? view::error_json(error) : view::error_text(error, style_of(STDERR_FILENO)));
+}
+
+}  // namespace safe::cli

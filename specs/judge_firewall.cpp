@@ -1,0 +1,232 @@
+// The rules: what they name, what they must not reach, which can never match and which say nothing new.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "specs/judgement.hpp"
+
+namespace safe::specs {
+namespace {
+
+constexpr std::uint16_t nfs_port = 2049;  // RFC 7530 section 3.1
+
+struct JudgedRule {
+    const RuleSpec* rule = nullptr;
+    Endpoint from;
+    Endpoint to;
+};
+
+bool lies_in(const Cidr& inner, const Cidr& outer) {
+    return inner.prefix >= outer.prefix && outer.contains(inner.address);
+}
+
+bool lies_in(const Cidr& inner, const std::optional<Located<Cidr>>& outer) { return outer && lies_in(inner, **outer); }
+
+bool allows_nfs(const RuleSpec& rule) {
+    return std::ranges::any_of(rule.allow, [](const Located<Service>& service) {
+        return service->first_port <= nfs_port && nfs_port <= service->last_port;
+    });
+}
+
+std::string_view outside_open(When when) { return when == When::locked ? "locked" : "closed or locked"; }
+
+/// What only runs, or is only served, while the safe is open must not be reached in another state.
+void judge_reach(Judgement& judgement, const JudgedRule& judged) {
+    const RuleSpec& rule = *judged.rule;
+    if (rule.when.value == When::open) return;
+    const Position& at = rule.when.at;
+    const std::string help = "write when: open";
+    if (const VmSpec* const reached = judgement.workspace_in(judged.to.addresses)) {
+        judgement.diagnostics.error(at,
+                                    fmt::format("{} would reach {}, a workspace VM, while the safe is {}", rule.name,
+                                                reached->name, outside_open(*rule.when)),
+                                    help);
+    }
+    const VmSpec* const sender =
+        judged.from.addresses.prefix == 32 ? judgement.workspace_in(judged.from.addresses) : nullptr;
+    if (sender != nullptr) {
+        judgement.diagnostics.error(
+            at,
+            fmt::format("{} lets {} send, a workspace VM, which does not run while the safe is {}", rule.name,
+                        sender->name, outside_open(*rule.when)),
+            help);
+    }
+    const NetworkSpec& network = *judgement.spec.network;
+    const bool reaches_nfs = judgement.is_sound("network.address") &&
+                             judged.to.addresses.contains(network.address->address) && allows_nfs(rule);
+    if (reaches_nfs) {
+        judgement.diagnostics.error(at,
+                                    fmt::format("{} would reach the hypervisor's NFS port while the safe is {}",
+                                                rule.name, outside_open(*rule.when)),
+                                    help);
+    }
+}
+
+/// The gateway and everyone who comes through it.
+bool is_at_gateway(const Judgement& judgement, const Endpoint& endpoint) {
+    const NetworkSpec& network = *judgement.spec.network;
+    if (lies_in(endpoint.addresses, network.users) || lies_in(endpoint.addresses, network.super_users)) return true;
+    const VmSpec* const gateway = network.gateway ? judgement.vm(**network.gateway) : nullptr;
+    return gateway != nullptr && gateway->address && endpoint.addresses == Cidr{gateway->address->value, 32};
+}
+
+bool is_outside(const Judgement& judgement, const Endpoint& endpoint) {
+    const NetworkSpec& network = *judgement.spec.network;
+    const auto touches = [&](const std::optional<Located<Cidr>>& zone) {
+        return zone && (*zone)->overlaps(endpoint.addresses);
+    };
+    return !network.address->overlaps(endpoint.addresses) && !touches(network.users) && !touches(network.super_users);
+}
+
+/// A part of the safe's network in which nobody lives.
+bool is_deserted(const Judgement& judgement, const Endpoint& endpoint) {
+    const Cidr& network = *judgement.spec.network->address;
+    return lies_in(endpoint.addresses, network) && !endpoint.addresses.contains(network.address) &&
+           judgement.vm_in(endpoint.addresses) == nullptr;
+}
+
+/// Why no packet can ever match; "" when one can.
+std::string why_never(const Judgement& judgement, const JudgedRule& judged) {
+    const NetworkSpec& network = *judgement.spec.network;
+    const RuleSpec& rule = *judged.rule;
+    const bool is_one_host = judged.from.addresses.prefix == 32 && judged.from.addresses == judged.to.addresses;
+    if (is_one_host) return "nobody reaches itself over the bridge";
+    if (is_at_gateway(judgement, judged.from) && is_at_gateway(judgement, judged.to)) {
+        return "what is sent between the gateway and those behind it never crosses the bridge";
+    }
+    const bool is_of_users =
+        lies_in(judged.from.addresses, network.users) || lies_in(judged.to.addresses, network.users);
+    if (rule.when.value == When::locked && is_of_users) return "users are cut off while the safe is locked";
+    for (const auto& [endpoint, word] : {std::pair(&judged.from, &rule.from), std::pair(&judged.to, &rule.to)}) {
+        if (is_deserted(judgement, *endpoint)) return fmt::format("{} belongs to nobody in the safe's network", **word);
+    }
+    if (is_outside(judgement, judged.from) && is_outside(judgement, judged.to)) {
+        return "neither end of it lies in the safe";
+    }
+    return {};
+}
+
+/// Finds rules that say nothing which another does not. Rules are looked up by the networks around each other's ends,
+/// so that the work stays near linear; what a hostile spec adds to it is bounded.
+class Shadows {
+ public:
+    explicit Shadows(const std::vector<JudgedRule>& rules) : rules_(rules) {
+        for (std::size_t i = 0; i < rules.size(); ++i) {
+            const Cidr& from = rules[i].from.addresses;
+            const Cidr& to = rules[i].to.addresses;
+            index_[from][to].push_back(i);
+            from_prefixes_.insert(from.prefix);
+            to_prefixes_.insert(to.prefix);
+        }
+    }
+
+    /// The rule that covers rule `i`; of two that say the same, the earlier covers the later.
+    const RuleSpec* over(std::size_t i) {
+        for (const std::uint8_t from_prefix : from_prefixes_) {
+            const auto* const around_from = around(index_, rules_[i].from.addresses, from_prefix);
+            if (around_from == nullptr) continue;
+            for (const std::uint8_t to_prefix : to_prefixes_) {
+                const auto* const candidates = around(*around_from, rules_[i].to.addresses, to_prefix);
+                if (candidates == nullptr) continue;
+                for (const std::size_t other : *candidates) {
+                    if (other != i && covers(other, i) && (other < i || !covers(i, other))) return rules_[other].rule;
+                }
+            }
+        }
+        return nullptr;
+    }
+
+    [[nodiscard]] bool is_exhausted() const { return comparisons_left_ == 0; }
+
+ private:
+    template <class Value>
+    static const Value* around(const std::map<Cidr, Value>& index, const Cidr& inner, std::uint8_t prefix) {
+        if (prefix > inner.prefix) return nullptr;
+        const Cidr outer{Cidr{inner.address, prefix}.network(), prefix};
+        const auto found = index.find(outer);
+        return found == index.end() ? nullptr : &found->second;
+    }
+
+    bool covers(std::size_t outer, std::size_t inner) {
+        if (comparisons_left_ == 0) return false;
+        --comparisons_left_;
+        const RuleSpec& wide = *rules_[outer].rule;
+        const RuleSpec& narrow = *rules_[inner].rule;
+        const bool holds_when = wide.when.value == When::always || wide.when.value == narrow.when.value;
+        return holds_when && lies_in(rules_[inner].from.addresses, rules_[outer].from.addresses) &&
+               lies_in(rules_[inner].to.addresses, rules_[outer].to.addresses) &&
+               std::ranges::all_of(narrow.allow,
+                                   [&](const Located<Service>& service) { return allows(wide, *service); });
+    }
+
+    bool allows(const RuleSpec& wide, const Service& service) {
+        return std::ranges::any_of(wide.allow, [&](const Located<Service>& other) {
+            if (comparisons_left_ == 0) return false;
+            --comparisons_left_;
+            return other->protocol == service.protocol && other->first_port <= service.first_port &&
+                   service.last_port <= other->last_port;
+        });
+    }
+
+    const std::vector<JudgedRule>& rules_;
+    std::map<Cidr, std::map<Cidr, std::vector<std::size_t>>> index_;
+    std::set<std::uint8_t> from_prefixes_;
+    std::set<std::uint8_t> to_prefixes_;
+    std::size_t comparisons_left_ = 5'000'000;
+};
+
+void judge_shadows(Judgement& judgement, const std::vector<JudgedRule>& rules) {
+    Shadows shadows(rules);
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+        const RuleSpec& rule = *rules[i].rule;
+        if (const RuleSpec* const other = shadows.over(i)) {
+            judgement.diagnostics.warning(
+                rule.at, fmt::format("{} allows nothing that {} does not allow", rule.name, other->name),
+                "that is at " + to_text(other->at));
+        }
+        if (shadows.is_exhausted()) {
+            judgement.diagnostics.warning(rule.at, "from here on, rules that another shadows are not looked for",
+                                          "there are too many to compare");
+            return;
+        }
+    }
+}
+
+}  // namespace
+
+void judge_firewall(Judgement& judgement) {
+    const SafeSpec& spec = judgement.spec;
+    if (!spec.network && judgement.is_sound("network") && !spec.firewall.empty()) {
+        judgement.diagnostics.error(spec.firewall.front().at, "there are firewall rules, but the safe has no network",
+                                    "write a network, or remove the rules");
+    }
+    std::vector<JudgedRule> rules;
+    for (const RuleSpec& rule : spec.firewall) {
+        std::optional<Endpoint> from;
+        std::optional<Endpoint> to;
+        if (judgement.is_sound(rule, "from")) from = judgement.require_endpoint(rule.from);
+        if (judgement.is_sound(rule, "to")) to = judgement.require_endpoint(rule.to);
+        const bool is_whole = from && to && judgement.is_sound(rule, "allow") && judgement.is_sound(rule, "when");
+        const auto has_place = [](const Endpoint& end) { return end.kind != Endpoint::Kind::vm || end.vm->address; };
+        if (is_whole && spec.network && has_place(*from) && has_place(*to)) rules.push_back({&rule, *from, *to});
+    }
+    std::vector<JudgedRule> matching;
+    for (const JudgedRule& judged : rules) {
+        judge_reach(judgement, judged);
+        const std::string reason = judgement.is_sound("network") && judgement.is_sound("network.address")
+                                       ? why_never(judgement, judged)
+                                       : std::string{};
+        if (reason.empty()) {
+            matching.push_back(judged);
+        } else {
+            judgement.diagnostics.warning(judged.rule->at,
+                                          fmt::format("{} can never match: {}", judged.rule->name, reason));
+        }
+    }
+    judge_shadows(judgement, matching);
+}
+
+}  // namespace safe::specs

@@ -1,0 +1,160 @@
+// Killed before, inside and after every call of a driver, then applied again: the same world as if nothing had happened, and
+// nothing left to do. Against a real libvirtd (and in the appliance the real firewall too): SAFE_FAULT_SPEC names the spec, and
+// SAFE_FAULT_SHARE=k/n takes every n-th point from the k-th on, so that a short run covers another part each time.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "plugins/builtin.hpp"
+#include "reconciler/applying/rounds.hpp"
+#include "specs/loader.hpp"
+#include "tests/fault/killing_driver.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace safe::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using Durations = std::map<std::string, std::chrono::microseconds>;
+
+/// Writes how long each step took, one a line, for the kills inside.
+class Timekeeper final : public applying::Listener {
+   public:
+    explicit Timekeeper(const fs::path& file) : file_(file) {}
+    void step_ended(const model::Step& step, const model::Outcome& /*outcome*/,
+                    std::chrono::milliseconds took) override {
+        file_ << step_name(step) << '\t' << took.count() << std::endl;
+    }
+
+   private:
+    std::ofstream file_;
+};
+
+std::string output_of(const std::string& command) {
+    std::string text;
+    FILE* pipe = ::popen(command.c_str(), "r");
+    for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) text += static_cast<char>(c);
+    ::pclose(pipe);
+    return text;
+}
+
+class KillMatrix : public ::testing::Test {
+   protected:
+    void SetUp() override {
+        const char* file = std::getenv("SAFE_FAULT_SPEC");
+        ASSERT_NE(file, nullptr) << "SAFE_FAULT_SPEC names the spec to apply";
+        specs::Loaded loaded = specs::load_file(file);
+        ASSERT_TRUE(loaded.spec.has_value()) << file;
+        spec_ = std::move(*loaded.spec);
+        script_ = std::string(SAFE_SOURCE_DIR) + "/tests/fault/world";
+        if (const char* script = std::getenv("SAFE_FAULT_WORLD")) script_ = script;
+        // QEMU runs as another user and must reach its disks below this directory.
+        fs::permissions(directory_.path(), fs::perms(0711));
+        forget();
+    }
+    void TearDown() override { forget(); }
+
+    fs::path state() const { return directory_.path() / "state"; }
+
+    std::string world(const std::string& verb) const {
+        return output_of(fmt::format("{} {} {} {} {}", script_, verb, *spec_.hypervisor, *spec_.safe, state().string()));
+    }
+    void forget() const { EXPECT_EQ(world("forget"), "") << "the world could not be emptied"; }
+
+    /// Applies in a process of its own, which the point may kill. Returns waitpid's status.
+    int apply_in_child(const std::optional<KillPoint>& point) const {
+        const pid_t child = ::fork();
+        if (child == 0) ::_exit(apply(point));
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        return status;
+    }
+
+    /// 0: nothing left to do; 1: something is; 2: a step failed.
+    int apply(const std::optional<KillPoint>& point) const {
+        fs::create_directories(state());
+        fs::permissions(state(), fs::perms(0711));
+        std::vector<std::unique_ptr<driver::Driver>> drivers;
+        for (auto& real : plugins::make_drivers(spec_, state()))
+            drivers.push_back(std::make_unique<KillingDriver>(std::move(real), point));
+        applying::DriverSet set(std::move(drivers));
+        const applying::Goal goal{.spec = spec_, .mode = model::Mode::open};
+        auto journal = applying::Journal::open(state() / "journal.jsonl");
+        Timekeeper times(directory_.path() / "times");
+        const applying::Execution execution{.drivers = set, .journal = *journal, .listener = times, .stop = {}};
+        applying::Planned first = applying::look_and_plan(goal, set, {});
+        const model::Report report = applying::apply(goal, std::move(first), execution, {});
+        for (const model::Outcome& outcome : report.outcomes)
+            if (outcome.error) fmt::print(stderr, "{}\n", to_text(*outcome.error));
+        for (const model::Refusal& refusal : report.remaining.refusals) fmt::print(stderr, "{}\n", to_text(refusal.error));
+        for (const model::Held& held : report.remaining.unknown) fmt::print(stderr, "{}\n", to_text(held.error));
+        const bool clear = report.remaining.steps.empty() && report.remaining.unknown.empty() && report.remaining.refusals.empty();
+        return clear ? 0 : report.outcomes.empty() ? 2 : 1;
+    }
+
+    Durations durations() const {
+        Durations times;
+        std::ifstream file(directory_.path() / "times");
+        for (std::string line; std::getline(file, line);) {
+            const std::size_t tab = line.find('\t');
+            times[line.substr(0, tab)] = std::chrono::milliseconds(std::stol(line.substr(tab + 1)));
+        }
+        return times;
+    }
+
+    specs::SafeSpec spec_;
+    std::string script_;
+    TemporaryDirectory directory_;
+};
+
+std::vector<KillPoint> points_of(const Durations& durations) {
+    std::vector<KillPoint> points;
+    for (const auto& [step, took] : durations) {
+        points.push_back({step, KillPoint::When::before});
+        for (const int percent : {20, 50, 80}) points.push_back({step, KillPoint::When::inside, took * percent / 100});
+        points.push_back({step, KillPoint::When::after});
+    }
+    return points;
+}
+
+/// "k/n" of the environment: the k-th of n interleaved shares.
+std::pair<std::size_t, std::size_t> share() {
+    const char* text = std::getenv("SAFE_FAULT_SHARE");
+    std::size_t k = 0;
+    std::size_t n = 1;
+    if (text != nullptr && std::sscanf(text, "%zu/%zu", &k, &n) != 2) ADD_FAILURE() << "SAFE_FAULT_SHARE is k/n";
+    return {k % n, n};
+}
+
+TEST_F(KillMatrix, KilledAnywhereThenAppliedItConverges) {
+    ASSERT_EQ(apply_in_child(std::nullopt), 0) << "the apply that nobody kills";
+    const std::string wanted = world("show");
+    const Durations times = durations();
+    ASSERT_GE(times.size(), 12U) << "the plan is too small to prove much";
+    ASSERT_EQ(apply_in_child(std::nullopt), 0);
+    ASSERT_TRUE(durations().empty()) << "a second apply must do nothing";
+
+    const std::vector<KillPoint> points = points_of(times);
+    const auto [first, stride] = share();
+    std::size_t tried = 0;
+    for (std::size_t i = first; i < points.size(); i += stride, ++tried) {
+        const KillPoint& point = points[i];
+        SCOPED_TRACE(fmt::format("killed at {} ({}, {} us in)", point.step, static_cast<int>(point.when), point.into.count()));
+        forget();
+        const int killed = apply_in_child(point);
+        ASSERT_TRUE(WIFSIGNALED(killed) && WTERMSIG(killed) == SIGKILL) << "the kill did not happen";
+        ASSERT_EQ(apply_in_child(std::nullopt), 0) << "applied again after the kill";
+        ASSERT_EQ(world("show"), wanted);
+        ASSERT_EQ(apply_in_child(std::nullopt), 0);
+        ASSERT_TRUE(durations().empty()) << "nothing may be left to do";
+    }
+    fmt::print("{} steps, {} of {} points\n", times.size(), tried, points.size());
+}
+
+}  // namespace
+}  // namespace safe::testing
