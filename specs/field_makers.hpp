@@ -143,7 +143,9 @@ Field<S> pairs(Key key, std::vector<P> S::* member, Located<K> P::* left, Scalar
                Scalar<V> right_type) {
     FieldInfo info = std::move(key).info(FieldInfo::Presence::optional, FieldInfo::Shape::pairs, right_type.info);
     info.name = left_type.info;
-    return {std::move(info), [=](S& into, const Entry& entry, const std::string& path, Reader& reader) {
+    return {std::move(info),
+            [member, left, left_type = std::move(left_type), right, right_type = std::move(right_type)](
+                S& into, const Entry& entry, const std::string& path, Reader& reader) {
                 if (!reader.expect(entry.value, Node::Kind::map, path)) return;
                 for (const Entry& pair : entry.value.entries) {
                     const std::string below = Reader::below(path, pair.key);

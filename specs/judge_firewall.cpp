@@ -34,7 +34,7 @@ bool allows_nfs(const RuleSpec& rule) {
 std::string_view outside_open(When when) { return when == When::locked ? "locked" : "closed or locked"; }
 
 /// What only runs, or is only served, while the safe is open must not be reached in another state.
-void judge_reach(Judgement& judgement, const JudgedRule& judged) {
+void judge_reach(Judgement& judgement, const NetworkSpec& network, const JudgedRule& judged) {
     const RuleSpec& rule = *judged.rule;
     if (rule.when.value == When::open) return;
     const Position& at = rule.when.at;
@@ -54,7 +54,6 @@ void judge_reach(Judgement& judgement, const JudgedRule& judged) {
                         sender->name, outside_open(*rule.when)),
             help);
     }
-    const NetworkSpec& network = *judgement.spec.network;
     const bool reaches_nfs = judgement.is_sound("network.address") &&
                              judged.to.addresses.contains(network.address->address) && allows_nfs(rule);
     if (reaches_nfs) {
@@ -66,15 +65,13 @@ void judge_reach(Judgement& judgement, const JudgedRule& judged) {
 }
 
 /// The gateway and everyone who comes through it.
-bool is_at_gateway(const Judgement& judgement, const Endpoint& endpoint) {
-    const NetworkSpec& network = *judgement.spec.network;
+bool is_at_gateway(const Judgement& judgement, const NetworkSpec& network, const Endpoint& endpoint) {
     if (lies_in(endpoint.addresses, network.users) || lies_in(endpoint.addresses, network.super_users)) return true;
     const VmSpec* const gateway = network.gateway ? judgement.vm(**network.gateway) : nullptr;
     return gateway != nullptr && gateway->address && endpoint.addresses == Cidr{gateway->address->value, 32};
 }
 
-bool is_outside(const Judgement& judgement, const Endpoint& endpoint) {
-    const NetworkSpec& network = *judgement.spec.network;
+bool is_outside(const NetworkSpec& network, const Endpoint& endpoint) {
     const auto touches = [&](const std::optional<Located<Cidr>>& zone) {
         return zone && (*zone)->overlaps(endpoint.addresses);
     };
@@ -82,28 +79,27 @@ bool is_outside(const Judgement& judgement, const Endpoint& endpoint) {
 }
 
 /// A part of the safe's network in which nobody lives.
-bool is_deserted(const Judgement& judgement, const Endpoint& endpoint) {
-    const Cidr& network = *judgement.spec.network->address;
+bool is_deserted(const Judgement& judgement, const Cidr& network, const Endpoint& endpoint) {
     return lies_in(endpoint.addresses, network) && !endpoint.addresses.contains(network.address) &&
            judgement.vm_in(endpoint.addresses) == nullptr;
 }
 
 /// Why no packet can ever match; "" when one can.
-std::string why_never(const Judgement& judgement, const JudgedRule& judged) {
-    const NetworkSpec& network = *judgement.spec.network;
+std::string why_never(const Judgement& judgement, const NetworkSpec& network, const JudgedRule& judged) {
     const RuleSpec& rule = *judged.rule;
     const bool is_one_host = judged.from.addresses.prefix == 32 && judged.from.addresses == judged.to.addresses;
     if (is_one_host) return "nobody reaches itself over the bridge";
-    if (is_at_gateway(judgement, judged.from) && is_at_gateway(judgement, judged.to)) {
+    if (is_at_gateway(judgement, network, judged.from) && is_at_gateway(judgement, network, judged.to)) {
         return "what is sent between the gateway and those behind it never crosses the bridge";
     }
     const bool is_of_users =
         lies_in(judged.from.addresses, network.users) || lies_in(judged.to.addresses, network.users);
     if (rule.when.value == When::locked && is_of_users) return "users are cut off while the safe is locked";
     for (const auto& [endpoint, word] : {std::pair(&judged.from, &rule.from), std::pair(&judged.to, &rule.to)}) {
-        if (is_deserted(judgement, *endpoint)) return fmt::format("{} belongs to nobody in the safe's network", **word);
+        if (is_deserted(judgement, *network.address, *endpoint))
+            return fmt::format("{} belongs to nobody in the safe's network", **word);
     }
-    if (is_outside(judgement, judged.from) && is_outside(judgement, judged.to)) {
+    if (is_outside(network, judged.from) && is_outside(network, judged.to)) {
         return "neither end of it lies in the safe";
     }
     return {};
@@ -195,30 +191,40 @@ void judge_shadows(Judgement& judgement, const std::vector<JudgedRule>& rules) {
     }
 }
 
+/// The rules whose two ends are known, and known to lie somewhere; what an end does not name is reported.
+std::vector<JudgedRule> resolve_rules(Judgement& judgement) {
+    const auto end_of = [&](const RuleSpec& rule, std::string_view key, const Located<std::string>& word) {
+        return judgement.is_sound(rule, key) ? judgement.require_endpoint(word) : std::nullopt;
+    };
+    const auto has_place = [](const Endpoint& end) { return end.kind != Endpoint::Kind::vm || end.vm->address; };
+    std::vector<JudgedRule> rules;
+    for (const RuleSpec& rule : judgement.spec.firewall) {
+        const auto from = end_of(rule, "from", rule.from);
+        const auto to = end_of(rule, "to", rule.to);
+        const bool is_whole = judgement.is_sound(rule, "allow") && judgement.is_sound(rule, "when");
+        if (is_whole && from && to && has_place(*from) && has_place(*to)) rules.push_back({&rule, *from, *to});
+    }
+    return rules;
+}
+
 }  // namespace
 
 void judge_firewall(Judgement& judgement) {
     const SafeSpec& spec = judgement.spec;
-    if (!spec.network && judgement.is_sound("network") && !spec.firewall.empty()) {
-        judgement.diagnostics.error(spec.firewall.front().at, "there are firewall rules, but the safe has no network",
-                                    "write a network, or remove the rules");
+    const std::vector<JudgedRule> rules = resolve_rules(judgement);
+    if (!spec.network) {
+        if (judgement.is_sound("network") && !spec.firewall.empty()) {
+            judgement.diagnostics.error(spec.firewall.front().at,
+                                        "there are firewall rules, but the safe has no network",
+                                        "write a network, or remove the rules");
+        }
+        return;
     }
-    std::vector<JudgedRule> rules;
-    for (const RuleSpec& rule : spec.firewall) {
-        std::optional<Endpoint> from;
-        std::optional<Endpoint> to;
-        if (judgement.is_sound(rule, "from")) from = judgement.require_endpoint(rule.from);
-        if (judgement.is_sound(rule, "to")) to = judgement.require_endpoint(rule.to);
-        const bool is_whole = from && to && judgement.is_sound(rule, "allow") && judgement.is_sound(rule, "when");
-        const auto has_place = [](const Endpoint& end) { return end.kind != Endpoint::Kind::vm || end.vm->address; };
-        if (is_whole && spec.network && has_place(*from) && has_place(*to)) rules.push_back({&rule, *from, *to});
-    }
+    const bool is_place_known = judgement.is_sound("network.address");
     std::vector<JudgedRule> matching;
     for (const JudgedRule& judged : rules) {
-        judge_reach(judgement, judged);
-        const std::string reason = judgement.is_sound("network") && judgement.is_sound("network.address")
-                                       ? why_never(judgement, judged)
-                                       : std::string{};
+        judge_reach(judgement, *spec.network, judged);
+        const std::string reason = is_place_known ? why_never(judgement, *spec.network, judged) : std::string{};
         if (reason.empty()) {
             matching.push_back(judged);
         } else {

@@ -3,7 +3,8 @@
 
 #include <map>
 #include <string>
-#include <tuple>
+#include <string_view>
+#include <utility>
 
 #include "specs/identity.hpp"
 #include "specs/judgement.hpp"
@@ -60,7 +61,13 @@ std::string address_fault(const Cidr& network, Ipv4 address) {
     return {};
 }
 
-void judge_address(Judgement& judgement, const VmSpec& vm, std::map<Ipv4, const VmSpec*>& owners) {
+struct Owner {
+    std::string_view name;
+    Position at;
+};
+using Owners = std::map<Ipv4, Owner>;
+
+void judge_address(Judgement& judgement, const VmSpec& vm, Owners& owners) {
     const std::optional<NetworkSpec>& network = judgement.spec.network;
     if (!judgement.is_sound("network") || !judgement.is_sound(vm, "address")) return;
     if (!vm.address) {
@@ -83,12 +90,12 @@ void judge_address(Judgement& judgement, const VmSpec& vm, std::map<Ipv4, const 
                                         fmt::format("{}: the address {} {}", vm.name, to_text(*address), fault));
         }
     }
-    const auto [owner, is_first] = owners.emplace(*address, &vm);
+    const auto [owner, is_first] = owners.emplace(*address, Owner{vm.name, address.at});
     if (!is_first) {
         judgement.diagnostics.error(
             address.at,
-            fmt::format("{}: the address {} is already {}'s", vm.name, to_text(*address), owner->second->name),
-            "that is at " + to_text(owner->second->address->at));
+            fmt::format("{}: the address {} is already {}'s", vm.name, to_text(*address), owner->second.name),
+            "that is at " + to_text(owner->second.at));
     }
 }
 
@@ -116,6 +123,7 @@ void judge_identities(Judgement& judgement) {
     identities.add_bridge(mac_of(safe, ""));
     identities.add_bridge(uuid_of(safe, ""));
     for (const VmSpec& vm : judgement.spec.vms) {
+        if (!judgement.is_sound("vms." + vm.name)) continue;
         identities.add(judgement, mac_of(safe, vm.name), "MAC address", vm);
         identities.add(judgement, uuid_of(safe, vm.name), "UUID", vm);
         identities.add(judgement, tap_of(safe, vm.name), "interface", vm);
@@ -125,7 +133,7 @@ void judge_identities(Judgement& judgement) {
 }  // namespace
 
 void judge_vms(Judgement& judgement) {
-    std::map<Ipv4, const VmSpec*> owners;
+    Owners owners;
     for (const VmSpec& vm : judgement.spec.vms) {
         if (!judgement.is_sound("vms." + vm.name)) continue;
         judge_name(judgement, vm);

@@ -126,6 +126,21 @@ class Load {
         diagnostics_.error(at, shown(path) + " is given twice", "the first time is at " + to_text(first));
     }
 
+    /// Errors are the last to be left out.
+    void shorten(Loaded& loaded) const {
+        std::vector<Diagnostic>& list = loaded.diagnostics;
+        if (list.size() <= Bounds::diagnostics) return;
+        const std::size_t left_out = list.size() - Bounds::diagnostics;
+        std::ranges::stable_sort(list, {}, &Diagnostic::severity);
+        list.resize(Bounds::diagnostics);
+        std::ranges::stable_sort(list, {}, &Diagnostic::at);
+        using Severity = Diagnostic::Severity;
+        list.push_back({loaded.spec ? Severity::warning : Severity::error,
+                        {file_, 0, 0},
+                        fmt::format("{} more are not shown", left_out),
+                        ""});
+    }
+
     Loaded finish() {
         Loaded loaded{.spec = std::nullopt, .diagnostics = diagnostics_.sorted()};
         if (!diagnostics_.has_errors()) {
@@ -133,13 +148,7 @@ class Load {
             spec_.digest = sources_.digest();
             loaded.spec = std::move(spec_);
         }
-        if (const std::size_t count = loaded.diagnostics.size(); count > Bounds::diagnostics) {
-            loaded.diagnostics.resize(Bounds::diagnostics);
-            loaded.diagnostics.push_back({Diagnostic::Severity::error,
-                                          {file_, 0, 0},
-                                          fmt::format("{} more are not shown", count - Bounds::diagnostics),
-                                          ""});
-        }
+        shorten(loaded);
         return loaded;
     }
 

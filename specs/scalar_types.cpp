@@ -67,8 +67,8 @@ Scalar<T> one_of(std::string name, std::initializer_list<T> values) {
 }
 
 Scalar<std::uint32_t> whole_number(std::string name, std::uint32_t lowest, std::uint32_t highest) {
-    std::string form = lowest == highest ? fmt::format("the number {}", lowest)
-                                         : fmt::format("a whole number from {} to {}", lowest, highest);
+    const std::string form = lowest == highest ? fmt::format("the number {}", lowest)
+                                               : fmt::format("a whole number from {} to {}", lowest, highest);
     ScalarInfo info{.name = std::move(name), .form = form, .is_integer = true, .lowest = lowest, .highest = highest};
     info.valid = {std::to_string(lowest), std::to_string(highest)};
     info.invalid = {std::to_string(std::int64_t{lowest} - 1), std::to_string(std::uint64_t{highest} + 1),

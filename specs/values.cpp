@@ -21,9 +21,8 @@ std::optional<std::uint64_t> parse_whole(std::string_view text) {
     if (text.empty() || !std::ranges::all_of(text, is_digit)) return std::nullopt;
     if (text.size() > 1 && text.front() == '0') return std::nullopt;
     std::uint64_t value = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stop, failure] = std::from_chars(text.data(), end, value);
-    if (failure != std::errc{} || stop != end) return std::nullopt;
+    const auto [stop, failure] = std::from_chars(text.begin(), text.end(), value);
+    if (failure != std::errc{} || stop != text.end()) return std::nullopt;
     return value;
 }
 

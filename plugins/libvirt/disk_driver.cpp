@@ -46,7 +46,8 @@ Result<DiskWish> wish_of(const Resource& resource) {
     const auto image = model::parse_resource_id(text_of(resource.attributes, "image"));
     const auto format = image ? image_format(image->name()) : std::nullopt;
     if (!format)
-        return base::fail({.attempt = "make", .object = to_text(resource.id), .cause = "its image has no known format"});
+        return base::fail(
+            {.attempt = "make", .object = to_text(resource.id), .cause = "its image has no known format"});
     const std::string version = text_of(resource.attributes, "version");
     const Bytes* size = model::get<Bytes>(resource.attributes, "size");
     return DiskWish{.image = *image,
@@ -56,7 +57,7 @@ Result<DiskWish> wish_of(const Resource& resource) {
 }
 
 class DiskDriver final : public driver::Driver {
-   public:
+ public:
     DiskDriver(SharedApi api, Layout layout) : api_(std::move(api)), layout_(std::move(layout)), store_(layout_) {}
 
     std::span<const model::Kind> kinds() const override { return kind_of_disks; }
@@ -75,12 +76,12 @@ class DiskDriver final : public driver::Driver {
                 disk.attributes.set("size", size_of_image);
             disk.needs = {image};
             if (*vm.role == specs::Role::workspace)
-                disk.notes.push_back(fmt::format("{} lies in clear on the hypervisor: this build has no volumes to keep it in",
-                                                 to_text(disk.id)));
+                disk.notes.push_back(fmt::format(
+                    "{} lies in clear on the hypervisor: this build has no volumes to keep it in", to_text(disk.id)));
             if (!image_format(image.name()))
-                desire.refusals.push_back(refusal("image", vm.image->at,
-                                                  fmt::format("the name {} does not tell its format", vm.image->value.written),
-                                                  "name it .qcow2, or .img or .raw for a raw image"));
+                desire.refusals.push_back(refusal(
+                    "image", vm.image->at, fmt::format("the name {} does not tell its format", vm.image->value.written),
+                    "name it .qcow2, or .img or .raw for a raw image"));
             desire.resources.push_back(std::move(disk));
         }
         return desire;
@@ -161,7 +162,7 @@ class DiskDriver final : public driver::Driver {
         return store_.record(vm, *disk);
     }
 
-   private:
+ private:
     Observation look(const std::string& vm) const {
         const auto seen = store_.look(vm);
         if (!seen) return model::Unknown{seen.error()};
@@ -175,7 +176,9 @@ class DiskDriver final : public driver::Driver {
         const DiskSeen& disk = std::get<DiskSeen>(*seen);
         model::Present present{.attributes = attributes_of(disk)};
         if (const auto image = model::parse_resource_id(disk.image)) present.needs = {*image};
-        present.facts.set("size", Bytes{disk.size}).set("base-sha256", disk.base_sha256).set("base-size", Bytes{disk.base_size});
+        present.facts.set("size", Bytes{disk.size})
+            .set("base-sha256", disk.base_sha256)
+            .set("base-size", Bytes{disk.base_size});
         return present;
     }
 

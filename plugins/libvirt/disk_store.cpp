@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <nlohmann/json.hpp>
 
 #include "plugins/libvirt/durable_files.hpp"
 #include "plugins/libvirt/qcow2_header.hpp"
@@ -61,7 +61,6 @@ Result<std::uint64_t> trusted_size(const fs::path& image, const model::ResourceI
     return (*header)->size;
 }
 
-
 }  // namespace
 
 Result<std::vector<std::string>> DiskStore::list() const {
@@ -82,7 +81,7 @@ Result<std::variant<DiskStore::None, DiskStore::NotOurs, DiskSeen>> DiskStore::l
     const fs::path path = layout_.disk(vm);
     const Result<std::optional<std::string>> text = read_small_file(layout_.disk_record(vm));
     if (!text) return base::fail(text.error());
-    struct stat status {};
+    struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) {
         if (errno == ENOENT) return None{.lost = text->has_value()};
         return base::fail(file_error("look at", path, errno));

@@ -1,6 +1,6 @@
-// The disks of VMs: one qcow2 overlay each, on an image of the safe's store. The record beside a disk says what was asked
-// for; it is written before the disk is, so a disk without one is not ours. Layout as in layout.hpp. Thread-safe for
-// different VMs.
+// The disks of VMs: one qcow2 overlay each, on an image of the safe's store. The record beside a disk says what was
+// asked for; it is written before the disk is, so a disk without one is not ours. Layout as in layout.hpp. Thread-safe
+// for different VMs.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,9 @@ namespace safe::libvirt {
 /// What is asked of a disk.
 struct DiskWish {
     model::ResourceId image;
-    std::string base_format;                   // qcow2 or raw
-    std::string sha256;                        // of the image, when the spec pins it; else empty
-    std::optional<std::uint64_t> size;         // in bytes; the image's own without it
+    std::string base_format;            // qcow2 or raw
+    std::string sha256;                 // of the image, when the spec pins it; else empty
+    std::optional<std::uint64_t> size;  // in bytes; the image's own without it
 };
 
 struct DiskSeen {
@@ -29,12 +29,12 @@ struct DiskSeen {
     std::string base_sha256;  // what it was made on
     bool pinned = false;
     bool sized = false;
-    std::uint64_t size = 0;        // what the guest sees, in bytes
-    std::uint64_t base_size = 0;   // what the image has; 0 when it cannot be told any more
+    std::uint64_t size = 0;       // what the guest sees, in bytes
+    std::uint64_t base_size = 0;  // what the image has; 0 when it cannot be told any more
 };
 
 class DiskStore {
-   public:
+ public:
     explicit DiskStore(Layout layout) : layout_(std::move(layout)) {}
 
     /// The VMs that have a disk of ours.
@@ -58,7 +58,7 @@ class DiskStore {
     /// Writes down what is asked for now.
     [[nodiscard]] base::Result<void> record(const std::string& vm, const DiskSeen& disk) const;
 
-   private:
+ private:
     Layout layout_;
 };
 

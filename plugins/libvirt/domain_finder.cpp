@@ -17,7 +17,7 @@ Result<Sightings> DomainFinder::find(const driver::Scope& scope, View view) cons
         for (const model::ResourceId& id : scope.ids) sightings.vms.emplace(id.name(), find(id.name(), view));
         return sightings;
     }
-    const Result<std::vector<Domain>> domains = api_->domains(view);
+    const Result<std::vector<Domain>> domains = api_->domains(view, Which::all);
     if (!domains) return base::fail(domains.error());
     std::map<std::string_view, const Domain*> by_name;
     std::map<std::string_view, const Domain*> by_uuid;
@@ -34,15 +34,17 @@ Result<Sightings> DomainFinder::find(const driver::Scope& scope, View view) cons
             sightings.vms.emplace(vm, judge(vm, *at->second, view));
     }
     for (const Domain& domain : *domains) {
-        // Cheaper than reading every definition of a large hypervisor: the mark is text that cannot be spelled otherwise.
+        // Cheaper than reading every definition of a large hypervisor: the mark is text that cannot be spelled
+        // otherwise.
         if (domain.xml.find(owner_uri) == std::string::npos) continue;
         const Result<DomainSeen> seen = parse_domain(domain.xml, view);
         if (!seen) return base::fail(about(seen.error(), make_id(model::Kind::vm, domain.name)));
         if (!seen->owner || seen->owner->safe != layout_.safe()) continue;
         const std::string& vm = seen->owner->vm;
         if (domain.name != layout_.domain_name(vm) && domain.uuid != specs::uuid_of(layout_.safe(), vm))
-            sightings.warnings.push_back(fmt::format("the virtual machine {} bears the mark of {}, but is another: a clone?",
-                                                     domain.name, layout_.domain_name(vm)));
+            sightings.warnings.push_back(
+                fmt::format("the virtual machine {} bears the mark of {}, but is another: a clone?", domain.name,
+                            layout_.domain_name(vm)));
         else if (!sightings.vms.contains(vm))
             sightings.vms.emplace(vm, judge(vm, domain, view));
     }
@@ -63,15 +65,16 @@ Sighting DomainFinder::judge(const std::string& vm, const Domain& domain, View v
     const std::string name = layout_.domain_name(vm);
     const bool marked = seen->owner && seen->owner->safe == layout_.safe() && seen->owner->vm == vm;
     if (!marked)
-        return model::Foreign{
-            fmt::format("the virtual machine {} was not made by this safe", domain.name),
-            fmt::format("rename it (virsh domrename {} NEW), or remove it: virsh undefine {}", domain.name, domain.name)};
+        return model::Foreign{fmt::format("the virtual machine {} was not made by this safe", domain.name),
+                              fmt::format("rename it (virsh domrename {} NEW), or remove it: virsh undefine {}",
+                                          domain.name, domain.name)};
     if (domain.name != name)
         return model::Foreign{fmt::format("the virtual machine {} has been renamed to {}", name, domain.name),
                               fmt::format("give it its name back: virsh domrename {} {}", domain.name, name)};
     if (domain.uuid != specs::uuid_of(layout_.safe(), vm))
-        return model::Foreign{fmt::format("the virtual machine {} is not the one this safe made: its UUID differs", name),
-                              fmt::format("rename it: virsh domrename {} NEW", name)};
+        return model::Foreign{
+            fmt::format("the virtual machine {} is not the one this safe made: its UUID differs", name),
+            fmt::format("rename it: virsh domrename {} NEW", name)};
     return Found{domain, std::move(*seen)};
 }
 

@@ -1,6 +1,6 @@
-// Finds the safe's virtual machines among the domains of a hypervisor, and tells them from others under their name. Ours is
-// what bears our mark, under the UUID and the name that belong to it. Shared by the drivers of vm and of power; holds no
-// state, thread-safe.
+// Finds the safe's virtual machines among the domains of a hypervisor, and tells them from others under their name.
+// Ours is what bears our mark, under the UUID and the name that belong to it. Shared by the drivers of vm and of power;
+// holds no state, thread-safe.
 #pragma once
 
 #include <map>
@@ -28,7 +28,7 @@ struct Sightings {
 };
 
 class DomainFinder {
-   public:
+ public:
     DomainFinder(SharedApi api, Layout layout) : api_(std::move(api)), layout_(std::move(layout)) {}
 
     /// An Error when nothing could be listed at all.
@@ -36,7 +36,7 @@ class DomainFinder {
 
     [[nodiscard]] Sighting find(const std::string& vm, View view) const;
 
-   private:
+ private:
     [[nodiscard]] Sighting judge(const std::string& vm, const Domain& domain, View view) const;
 
     SharedApi api_;

@@ -43,7 +43,7 @@ xml_node add(xml_node parent, const char* name, const std::string& text = {}) {
 }
 
 class Writer {
-   public:
+ public:
     Writer(const Identity& identity, const Attributes& hardware)
         : identity_(identity), hardware_(hardware), xen_(identity.type == "xen"), test_(identity.type == "test") {}
 
@@ -66,7 +66,7 @@ class Writer {
         return xml_text(document);
     }
 
-   private:
+ private:
     static void write_size(xml_node parent, const char* name, std::uint64_t bytes) {
         xml_node node = add(parent, name, std::to_string(bytes / 1024));
         set(node, "unit", "KiB");
@@ -181,7 +181,7 @@ std::string attribute(xml_node parent, const char* child, const char* name) {
 }
 
 class Reader {
-   public:
+ public:
     Reader(xml_node domain, View view) : domain_(domain), devices_(domain.child("devices")), view_(view) {}
 
     DomainSeen read() {
@@ -204,7 +204,7 @@ class Reader {
         return seen;
     }
 
-   private:
+ private:
     void read_resources(DomainSeen& seen) {
         const std::uint64_t most = parse_size(domain_.child("memory"));
         const xml_node current = domain_.child("currentMemory");
@@ -227,7 +227,8 @@ class Reader {
         const xml_node base = disk.child("backingStore");
         branch.set("base", source_of(base));
         branch.set("base-format", attribute(base, "format", "type"));
-        if (base.child("backingStore").child("source")) branch.set("base-of-base", source_of(base.child("backingStore")));
+        if (base.child("backingStore").child("source"))
+            branch.set("base-of-base", source_of(base.child("backingStore")));
         if (const std::string_view device = disk.attribute("device").as_string("disk"); device != "disk")
             branch.set("device", device);
         return branch;
@@ -252,8 +253,8 @@ class Reader {
         if (type == "network")
             branch.set("network", source.attribute("network").value());
         else
-            branch.set("network", std::string(type) + " " + source.attribute("bridge").value() +
-                                      source.attribute("dev").value());
+            branch.set("network",
+                       std::string(type) + " " + source.attribute("bridge").value() + source.attribute("dev").value());
         branch.set("interface", attribute(nic, "target", "dev"));
         return branch;
     }

@@ -33,8 +33,8 @@ struct DomainSeen {
     std::string type;
     std::optional<Owner> owner;
     std::optional<std::string> suspended;
-    model::Attributes hardware;     // the same keys as above, and `extra`
-    model::Bytes memory_in_use;     // a fact: a guest gives memory back in its own time, or never
+    model::Attributes hardware;         // the same keys as above, and `extra`
+    model::Bytes memory_in_use;         // a fact: a guest gives memory back in its own time, or never
     std::vector<std::string> networks;  // every libvirt network that any of its interfaces is on
 };
 

@@ -29,7 +29,7 @@ std::string text_of(const Attributes& attributes, std::string_view key) {
 }
 
 class ImageDriver final : public driver::Driver {
-   public:
+ public:
     explicit ImageDriver(Layout layout) : layout_(std::move(layout)), store_(layout_) {}
 
     std::span<const model::Kind> kinds() const override { return kind_of_images; }
@@ -96,28 +96,33 @@ class ImageDriver final : public driver::Driver {
                              context);
     }
 
-   private:
+ private:
     void want(driver::Desire& desire, std::map<ResourceId, Attributes>& images,
               const specs::Located<specs::FilePath>& path,
               const std::optional<specs::Located<specs::Sha256Digest>>& sha256) const {
         const ResourceId id = image_id(*path);
         // 255 bytes are what a file name may have (NAME_MAX).
         if (id.segments.empty() || encode_segments(id.segments).size() > 255) {
-            desire.refusals.push_back(refusal(path->written, path.at, "the path is too long to keep a copy under its name",
+            desire.refusals.push_back(refusal(path->written, path.at,
+                                              "the path is too long to keep a copy under its name",
                                               "give the file a shorter path"));
             return;
         }
         const auto [place, is_new] = images.try_emplace(
-            id, Attributes().set("source", path->resolved).set("version", sha256 ? (**sha256).hex : std::string(latest)));
+            id,
+            Attributes().set("source", path->resolved).set("version", sha256 ? (**sha256).hex : std::string(latest)));
         if (is_new) return;
         if (text_of(place->second, "source") != path->resolved) {
-            desire.refusals.push_back(refusal(path->written, path.at, "another file of this spec has the same name, " + to_text(id),
+            desire.refusals.push_back(refusal(path->written, path.at,
+                                              "another file of this spec has the same name, " + to_text(id),
                                               "rename one of the two"));
             return;
         }
         if (!sha256) return;
-        if (const std::string version = text_of(place->second, "version"); version != latest && version != (**sha256).hex)
-            desire.refusals.push_back(refusal("sha256", sha256->at, "another VM expects " + version + " of the same file",
+        if (const std::string version = text_of(place->second, "version");
+            version != latest && version != (**sha256).hex)
+            desire.refusals.push_back(refusal("sha256", sha256->at,
+                                              "another VM expects " + version + " of the same file",
                                               "one file has one digest: correct one of the two"));
         place->second.set("version", (**sha256).hex);
     }
@@ -130,11 +135,10 @@ class ImageDriver final : public driver::Driver {
         std::string version = import.pinned ? import.sha256 : std::string(latest);
         if (!import.pinned && (*seen)->source_changed) version = "older than its source";
         if ((*seen)->copy_changed) version = "damaged: somebody wrote to the copy";
-        return model::Present{.attributes = Attributes().set("source", import.source).set("version", std::move(version)),
-                              .needs = {},
-                              .facts = Attributes()
-                                           .set("sha256", import.sha256)
-                                           .set("size", model::Bytes{import.copy_stamp.bytes})};
+        return model::Present{
+            .attributes = Attributes().set("source", import.source).set("version", std::move(version)),
+            .needs = {},
+            .facts = Attributes().set("sha256", import.sha256).set("size", model::Bytes{import.copy_stamp.bytes})};
     }
 
     /// A file that is not there is better said before anything is begun.

@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <nlohmann/json.hpp>
 
 #include "plugins/libvirt/durable_files.hpp"
 #include "reconciler/base/digest.hpp"
@@ -30,7 +30,7 @@ Stamp stamp_of(const struct stat& status) {
 }
 
 std::optional<Stamp> stamp_of(const fs::path& path) {
-    struct stat status {};
+    struct stat status{};
     if (::stat(path.c_str(), &status) != 0) return std::nullopt;
     return stamp_of(status);
 }
@@ -71,7 +71,7 @@ struct Source {
 
 Result<Source> open_source(const fs::path& path) {
     Source source{FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)), {}};
-    struct stat status {};
+    struct stat status{};
     if (!source.file || ::fstat(source.file.get(), &status) != 0) {
         Error error = file_error("read the image", path, errno);
         if (error.advice.empty()) error.advice = "put the file there, or correct its path in the spec";
@@ -88,7 +88,7 @@ Result<Source> open_source(const fs::path& path) {
 
 /// A copy on its way in. Whatever ends it early takes the file with it; a kill leaves it to the next import.
 class Incoming {
-   public:
+ public:
     explicit Incoming(fs::path path) : path_(std::move(path)) {}
     Incoming(const Incoming&) = delete;
     Incoming& operator=(const Incoming&) = delete;
@@ -136,14 +136,14 @@ class Incoming {
     Result<Stamp> seal(const fs::path& place) {
         if (::fchmod(file_.get(), 0444) != 0) return base::fail(file_error("protect", path_, errno));
         if (Result<void> flushed = flush(file_.get(), path_); !flushed) return base::fail(flushed.error());
-        struct stat status {};
+        struct stat status{};
         if (::fstat(file_.get(), &status) != 0) return base::fail(file_error("look at", path_, errno));
         if (Result<void> moved = move_into_place(path_, place); !moved) return base::fail(moved.error());
         kept_ = true;
         return stamp_of(status);
     }
 
-   private:
+ private:
     Result<void> write(std::span<const std::byte> data) const {
         while (!data.empty()) {
             const ssize_t written = ::write(file_.get(), data.data(), data.size());
@@ -214,10 +214,11 @@ Result<void> ImageStore::import(const model::ResourceId& id, const fs::path& sou
     const Result<std::string> digest = incoming.fill(*opened, source, context);
     if (!digest) return base::fail(digest.error());
     if (!sha256.empty() && *digest != sha256)
-        return base::fail({.attempt = "import",
-                           .object = source.string(),
-                           .cause = fmt::format("its SHA-256 is {}, but the spec says {}", *digest, sha256),
-                           .advice = "get the right file, or correct sha256 in the spec if this file is the right one"});
+        return base::fail(
+            {.attempt = "import",
+             .object = source.string(),
+             .cause = fmt::format("its SHA-256 is {}, but the spec says {}", *digest, sha256),
+             .advice = "get the right file, or correct sha256 in the spec if this file is the right one"});
     if (stamp_of(source) != opened->stamp)
         return base::fail({.attempt = "import",
                            .object = source.string(),

@@ -1,6 +1,6 @@
 // The safe's own copies of the files it boots and bases disks on. A copy is never written again: a base image edited
-// under its overlays ruins them, and libvirt changes the owner of files it uses, so neither may ever be the operator's own
-// file. Layout as in layout.hpp; nothing but files below images/ is written. Thread-safe for different images.
+// under its overlays ruins them, and libvirt changes the owner of files it uses, so neither may ever be the operator's
+// own file. Layout as in layout.hpp; nothing but files below images/ is written. Thread-safe for different images.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,9 @@ struct Stamp {
 
 /// Where an image came from.
 struct Import {
-    std::string source;  // absolute path
-    std::string sha256;  // of the copy
-    bool pinned = false; // the spec says which digest it must have
+    std::string source;   // absolute path
+    std::string sha256;   // of the copy
+    bool pinned = false;  // the spec says which digest it must have
     Stamp source_stamp;
     Stamp copy_stamp;
 };
@@ -38,7 +38,7 @@ struct ImageSeen {
 };
 
 class ImageStore {
-   public:
+ public:
     explicit ImageStore(Layout layout) : layout_(std::move(layout)) {}
 
     /// Every image whose import was finished or begun.
@@ -55,7 +55,7 @@ class ImageStore {
     [[nodiscard]] base::Result<void> import(const model::ResourceId& id, const std::filesystem::path& source,
                                             const std::string& sha256, const driver::Context& context) const;
 
-   private:
+ private:
     [[nodiscard]] base::Result<void> commit(const model::ResourceId& id, const Import& import) const;
 
     Layout layout_;

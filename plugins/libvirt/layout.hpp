@@ -1,5 +1,5 @@
-// Where things of a safe are on the hypervisor and what they are called there: pure functions of the safe's name and its
-// state directory. The directory looks like this; QEMU, which runs as its own user, passes through but cannot list:
+// Where things of a safe are on the hypervisor and what they are called there: pure functions of the safe's name and
+// its state directory. The directory looks like this; QEMU, which runs as its own user, passes through but cannot list:
 //
 //   images/<id, percent-encoded>/<sha256>      an imported image, never written again
 //   images/<id>/current -> <sha256>            what new disks and direct kernel boots use
@@ -22,7 +22,7 @@
 namespace safe::libvirt {
 
 class Layout {
-   public:
+ public:
     Layout(std::string safe, std::filesystem::path state_dir)
         : safe_(std::move(safe)), state_dir_(std::move(state_dir)) {}
 
@@ -49,7 +49,7 @@ class Layout {
     /// The inverse of current(): which image a path in a definition is. nullopt for any other path.
     [[nodiscard]] std::optional<model::ResourceId> image_of(const std::filesystem::path& path) const;
 
-   private:
+ private:
     [[nodiscard]] std::filesystem::path disk_file(std::string_view vm, std::string_view extension) const {
         return disks() / (std::string(vm) + std::string(extension));
     }

@@ -1,7 +1,7 @@
 // Api: the little that the drivers here need of libvirt, in its words and without its headers. The real one is made by
-// libvirt_lib.hpp; tests decorate it. Every call may be made from several threads at once, blocks until libvirt answers,
-// and tells a thing that is not there (nullopt) from one that could not be looked at (an Error with libvirt's own words).
-// A virtual machine is named by its UUID, a network by its name.
+// libvirt_lib.hpp; tests decorate it. Every call may be made from several threads at once, blocks until libvirt
+// answers, and tells a thing that is not there (nullopt) from one that could not be looked at (an Error with libvirt's
+// own words). A virtual machine is named by its UUID, a network by its name.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,7 @@ struct Domain {
     bool persistent = false;  // has a definition
     bool autostart = false;   // libvirt starts it with the host
     std::string xml = {};
+    bool operator==(const Domain&) const = default;
 };
 
 struct Network {
@@ -53,10 +54,12 @@ struct Metadata {
 
 enum class Affect { live, definition };
 
+enum class Which { all, active };
+
 enum class Edit { add, remove };
 
 class Api {
-   public:
+ public:
     Api() = default;
     Api(const Api&) = delete;
     Api& operator=(const Api&) = delete;
@@ -67,7 +70,8 @@ class Api {
     [[nodiscard]] virtual base::Result<Host> host() = 0;
 
     // --- virtual machines
-    [[nodiscard]] virtual base::Result<std::vector<Domain>> domains(View view) = 0;
+    /// Every one there is, or those that run or are paused.
+    [[nodiscard]] virtual base::Result<std::vector<Domain>> domains(View view, Which which) = 0;
     [[nodiscard]] virtual base::Result<std::optional<Domain>> domain_named(const std::string& name, View view) = 0;
     [[nodiscard]] virtual base::Result<std::optional<Domain>> domain_with(const std::string& uuid, View view) = 0;
 
@@ -97,8 +101,8 @@ class Api {
     [[nodiscard]] virtual base::Result<void> start_network(const std::string& name) = 0;
     [[nodiscard]] virtual base::Result<void> stop_network(const std::string& name) = 0;
     [[nodiscard]] virtual base::Result<void> set_network_autostart(const std::string& name, bool on) = 0;
-    /// Of the running network alone. `host` is a <host> element of <dhcp>: adding one that shares a name, mac or address
-    /// with another fails; removing takes the one that is equal in all three.
+    /// Of the running network alone. `host` is a <host> element of <dhcp>: adding one that shares a name, mac or
+    /// address with another fails; removing takes the one that is equal in all three.
     [[nodiscard]] virtual base::Result<void> edit_reservation(const std::string& name, Edit edit,
                                                               const std::string& host) = 0;
 };

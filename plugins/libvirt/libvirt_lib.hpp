@@ -1,5 +1,5 @@
-// The real Api, over libvirt's C library. Connects at the first call and again whenever the connection was lost, so that
-// libvirtd may be restarted at any time; the call that finds it lost fails.
+// The real Api, over libvirt's C library. Connects at the first call and again whenever the connection was lost, so
+// that libvirtd may be restarted at any time; the call that finds it lost fails.
 #pragma once
 
 #include <memory>

@@ -39,7 +39,8 @@ Attributes structure_of(const Attributes& attributes) {
     return structure;
 }
 
-/// The live reservations; one that the definition has otherwise, or that only one of the two has, is marked as differing.
+/// The live reservations; one that the definition has otherwise, or that only one of the two has, is marked as
+/// differing.
 Branch merge_reservations(const Branch& live, const Branch& definition) {
     Branch merged;
     for (const Branch* side : {&definition, &live})
@@ -58,7 +59,7 @@ Branch merge_reservations(const Branch& live, const Branch& definition) {
 }
 
 class NetworkDriver final : public driver::Driver {
-   public:
+ public:
     NetworkDriver(SharedApi api, Layout layout)
         : api_(std::move(api)),
           layout_(std::move(layout)),
@@ -80,9 +81,9 @@ class NetworkDriver final : public driver::Driver {
         Branch reservations;
         for (const specs::VmSpec& vm : spec.vms)
             if (vm.address)
-                reservations.set(vm.name, Branch()
-                                              .set("mac", specs::mac_of(layout_.safe(), vm.name))
-                                              .set("address", to_text(**vm.address)));
+                reservations.set(
+                    vm.name,
+                    Branch().set("mac", specs::mac_of(layout_.safe(), vm.name)).set("address", to_text(**vm.address)));
         desire.resources.push_back({.id = id_,
                                     .presence = model::Presence::present,
                                     .attributes = Attributes()
@@ -111,7 +112,8 @@ class NetworkDriver final : public driver::Driver {
 
     Assessment classify(model::Action action, const Resource& resource, const Observation& observed,
                         std::span<const model::Change> changes) const override {
-        if (action == model::Action::remove) return {.verb = "remove", .summary = "", .disruption = Disruption::downtime};
+        if (action == model::Action::remove)
+            return {.verb = "remove", .summary = "", .disruption = Disruption::downtime};
         if (action == model::Action::add) return {.verb = "create", .summary = summary(resource.attributes)};
         const auto touches = [&](std::string_view key) {
             return std::ranges::any_of(changes, [&](const model::Change& c) { return c.path.front() == key; });
@@ -119,32 +121,34 @@ class NetworkDriver final : public driver::Driver {
         const auto* present = std::get_if<model::Present>(&observed);
         const std::string* state = present != nullptr ? model::get<std::string>(present->attributes, "state") : nullptr;
         const bool down = state != nullptr && *state == "inactive";
-        // Guests that were on a network when it went down are not on it again when it comes back: they must go down too.
+        // Guests that were on a network when it went down are not on it again when it comes back: they must go down
+        // too.
         if (down)
             return {.verb = "start",
                     .summary = summary(resource.attributes),
                     .disruption = Disruption::live,
                     .dependents_down = true};
-        const bool structural =
-            touches("state") || std::ranges::any_of(changes, [](const model::Change& change) {
-                const std::string& key = change.path.front();
-                return key != "reservations" && key != "autostart";
-            });
-        const std::string* sleeper =
-            present != nullptr ? model::get<std::string>(present->facts, "sleeper") : nullptr;
+        const bool structural = touches("state") || std::ranges::any_of(changes, [](const model::Change& change) {
+                                    const std::string& key = change.path.front();
+                                    return key != "reservations" && key != "autostart";
+                                });
+        const std::string* sleeper = present != nullptr ? model::get<std::string>(present->facts, "sleeper") : nullptr;
         if (structural && sleeper != nullptr)
-            return {.verb = "replace",
-                    .summary = summary(resource.attributes),
-                    .disruption = Disruption::irreversible,
-                    .destroys = fmt::format("the memory of {}, which sleeps on it; undo this change, open the safe, and "
-                                            "make it then",
-                                            *sleeper)};
+            return {
+                .verb = "replace",
+                .summary = summary(resource.attributes),
+                .disruption = Disruption::irreversible,
+                .destroys = fmt::format("the memory of {}, which sleeps on it; undo this change, open the safe, and "
+                                        "make it then",
+                                        *sleeper)};
         if (structural)
             return {.verb = "replace",
                     .summary = summary(resource.attributes),
                     .disruption = Disruption::downtime,
                     .dependents_down = true};
-        return {.verb = "update", .summary = "in place", .disruption = touches("reservations") ? Disruption::live : Disruption::none};
+        return {.verb = "update",
+                .summary = "in place",
+                .disruption = touches("reservations") ? Disruption::live : Disruption::none};
     }
 
     model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
@@ -171,7 +175,7 @@ class NetworkDriver final : public driver::Driver {
         return done ? done : base::fail(about(done.error(), id_));
     }
 
-   private:
+ private:
     static std::string summary(const Attributes& attributes) {
         const std::string* bridge = model::get<std::string>(attributes, "bridge");
         const std::string* address = model::get<std::string>(attributes, "address");
@@ -193,8 +197,9 @@ class NetworkDriver final : public driver::Driver {
 
     Observation judge(const Network& network, const NetworkSeen& seen) const {
         if (network.name != identity_.name)
-            return model::Foreign{fmt::format("the libvirt network {} has the UUID of this safe's", network.name),
-                                  fmt::format("give it another UUID, or remove it: virsh net-undefine {}", network.name)};
+            return model::Foreign{
+                fmt::format("the libvirt network {} has the UUID of this safe's", network.name),
+                fmt::format("give it another UUID, or remove it: virsh net-undefine {}", network.name)};
         if (!seen.owner || seen.owner->safe != layout_.safe() || seen.uuid != identity_.uuid)
             return model::Foreign{fmt::format("the libvirt network {} was not made by this safe", network.name),
                                   fmt::format("rename it, or remove it: virsh net-undefine {}", network.name)};
@@ -205,8 +210,8 @@ class NetworkDriver final : public driver::Driver {
         if (!live) return model::Unknown{about(live.error(), id_)};
         if (structure_of(live->attributes) != structure_of(seen.attributes))
             present.attributes.set("state", "active, from an older definition");
-        present.attributes.set("reservations", merge_reservations(reservations_of(live->attributes),
-                                                                  reservations_of(seen.attributes)));
+        present.attributes.set("reservations",
+                               merge_reservations(reservations_of(live->attributes), reservations_of(seen.attributes)));
         return present;
     }
 
@@ -215,8 +220,9 @@ class NetworkDriver final : public driver::Driver {
         for (const Resource& resource : wanted) {
             const std::string* bridge = model::get<std::string>(resource.attributes, "bridge");
             if (resource.id != id_ || bridge == nullptr || !seen || seen->bridge != *bridge) continue;
-            return model::Foreign{fmt::format("the libvirt network {} already has the bridge {}", network.name, *bridge),
-                                  "choose another network.bridge"};
+            return model::Foreign{
+                fmt::format("the libvirt network {} already has the bridge {}", network.name, *bridge),
+                "choose another network.bridge"};
         }
         return std::nullopt;
     }
@@ -243,13 +249,12 @@ class NetworkDriver final : public driver::Driver {
 
     /// Takes away before it adds: libvirt refuses an entry that shares a name, mac or address with another.
     Result<void> edit_live(const Branch& there, const Branch& wanted) {
-        for (const auto& [edit, side, other] : {std::tuple(Edit::remove, &there, &wanted), {Edit::add, &wanted, &there}})
+        for (const auto& [edit, side, other] :
+             {std::tuple(Edit::remove, &there, &wanted), {Edit::add, &wanted, &there}})
             for (const model::Entry& entry : side->entries()) {
                 const model::Value* same = other->find(entry.key);
                 if (same != nullptr && *same == entry.value) continue;
-                if (Result<void> edited =
-                        api_->edit_reservation(identity_.name, edit, reservation_xml(entry));
-                    !edited)
+                if (Result<void> edited = api_->edit_reservation(identity_.name, edit, reservation_xml(entry)); !edited)
                     return edited;
             }
         return {};
@@ -257,10 +262,9 @@ class NetworkDriver final : public driver::Driver {
 
     /// Guests that run or sleep on it, ours or not.
     Result<std::vector<Domain>> guests() {
-        Result<std::vector<Domain>> domains = api_->domains(View::live);
+        Result<std::vector<Domain>> domains = api_->domains(View::live, Which::active);
         if (!domains) return domains;
         std::erase_if(*domains, [&](const Domain& domain) {
-            if (!domain.active) return true;
             const Result<DomainSeen> seen = parse_domain(domain.xml, View::live);
             return seen && std::ranges::find(seen->networks, identity_.name) == seen->networks.end();
         });
@@ -281,12 +285,12 @@ class NetworkDriver final : public driver::Driver {
         if (!domains) return base::fail(domains.error());
         if (domains->empty()) return {};
         const Domain& domain = domains->front();
-        return base::fail({.attempt = "replace",
-                           .object = to_text(id_),
-                           .cause = fmt::format("the virtual machine {} {} on it", domain.name,
-                                                domain.paused ? "is paused" : "runs"),
-                           .advice = fmt::format("shut it down first: virsh shutdown {}", domain.name),
-                           .kind = Error::Kind::refused});
+        return base::fail(
+            {.attempt = "replace",
+             .object = to_text(id_),
+             .cause = fmt::format("the virtual machine {} {} on it", domain.name, domain.paused ? "is paused" : "runs"),
+             .advice = fmt::format("shut it down first: virsh shutdown {}", domain.name),
+             .kind = Error::Kind::refused});
     }
 
     const SharedApi api_;

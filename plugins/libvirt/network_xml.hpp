@@ -18,8 +18,8 @@ struct NetworkIdentity {
     Owner owner;
 };
 
-/// The definition of a network with these attributes: bridge, address (10.77.0.1/24), forward, dns, reservations (by VM:
-/// mac, address).
+/// The definition of a network with these attributes: bridge, address (10.77.0.1/24), forward, dns, reservations (by
+/// VM: mac, address).
 [[nodiscard]] std::string network_xml(const NetworkIdentity& identity, const model::Attributes& attributes);
 
 struct NetworkSeen {

@@ -8,7 +8,8 @@ namespace {
 constexpr const char* owner_prefix = "safe";
 constexpr const char* suspended_prefix = "suspended";
 
-/// The child of <metadata> in the namespace `uri`, whatever its prefix. libvirt wants the namespace declared on the child.
+/// The child of <metadata> in the namespace `uri`, whatever its prefix. libvirt wants the namespace declared on the
+/// child.
 pugi::xml_node find(pugi::xml_node root, std::string_view uri) {
     for (const pugi::xml_node child : root.child("metadata").children())
         for (const pugi::xml_attribute attribute : child.attributes()) {

@@ -1,9 +1,10 @@
-// The mark that says whose a domain or network is: one element of our own XML namespace below <metadata>, kept by libvirt
-// with the object itself. A second element, of another namespace, says that it was we who paused a guest.
+// The mark that says whose a domain or network is: one element of our own XML namespace below <metadata>, kept by
+// libvirt with the object itself. A second element, of another namespace, says that it was we who paused a guest.
 #pragma once
 
-#include <optional>
 #include <pugixml.hpp>
+
+#include <optional>
 #include <string>
 #include <string_view>
 

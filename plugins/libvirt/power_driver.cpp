@@ -35,7 +35,7 @@ std::string summary(const Way way, std::span<const model::Change> changes) {
 }
 
 class PowerDriver final : public driver::Driver {
-   public:
+ public:
     PowerDriver(SharedApi api, Layout layout, std::chrono::milliseconds grace)
         : layout_(std::move(layout)), finder_(api, layout_), switch_(api, layout_, grace) {}
 
@@ -91,7 +91,8 @@ class PowerDriver final : public driver::Driver {
                 return {.verb = "restart", .summary = summary(way, changes), .disruption = Disruption::restart};
             case Way::adjust:
                 return {.verb = "adjust", .summary = summary(way, changes), .disruption = Disruption::live};
-            case Way::nothing: break;
+            case Way::nothing:
+                break;
         }
         return {.verb = "resume", .summary = "somebody paused it", .disruption = Disruption::live};
     }
@@ -114,7 +115,7 @@ class PowerDriver final : public driver::Driver {
         return done ? done : base::fail(about(done.error(), resource.id));
     }
 
-   private:
+ private:
     std::vector<ResourceId> needs(const std::string& vm, bool on_network) const {
         std::vector<ResourceId> needs{make_id(model::Kind::vm, vm)};
         if (!on_network) return needs;
@@ -125,7 +126,8 @@ class PowerDriver final : public driver::Driver {
 
     static Assessment classify_start(const Resource& resource, const Observation& observed) {
         const auto* absent = std::get_if<model::Absent>(&observed);
-        const std::string* suspended = absent != nullptr ? model::get<std::string>(absent->facts, "suspended") : nullptr;
+        const std::string* suspended =
+            absent != nullptr ? model::get<std::string>(absent->facts, "suspended") : nullptr;
         if (suspended == nullptr) return {.verb = "start", .summary = ""};
         const model::Value* live = absent->facts.find("live");
         if (live == nullptr || live->branch() == nullptr)

@@ -20,7 +20,7 @@ enum class Way {
 [[nodiscard]] Way way_to(const model::Attributes& live, const model::Attributes& wanted);
 
 class PowerSwitch {
-   public:
+ public:
     PowerSwitch(SharedApi api, const Layout& layout, std::chrono::milliseconds grace)
         : api_(api), layout_(layout), finder_(api, layout), grace_(grace) {}
 
@@ -33,7 +33,7 @@ class PowerSwitch {
     /// Pauses the guest and marks it as paused by us.
     [[nodiscard]] base::Result<void> suspend(const model::ResourceId& id) const;
 
-   private:
+ private:
     /// nullopt when there is no such machine of ours; an Error also when another bears its name.
     [[nodiscard]] base::Result<std::optional<Found>> look(const model::ResourceId& id) const;
     [[nodiscard]] base::Result<void> start(const Found& found) const;

@@ -17,7 +17,8 @@ constexpr std::uint64_t external_data_bit = 1U << 2U;
 
 std::uint64_t big_endian(std::span<const std::byte> data, std::size_t offset, std::size_t length) {
     std::uint64_t value = 0;
-    for (const std::byte byte : data.subspan(offset, length)) value = value << 8U | std::to_integer<std::uint64_t>(byte);
+    for (const std::byte byte : data.subspan(offset, length))
+        value = value << 8U | std::to_integer<std::uint64_t>(byte);
     return value;
 }
 

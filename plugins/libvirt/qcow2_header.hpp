@@ -1,6 +1,6 @@
-// The few fields of a qcow2 header that decide whether an image may be trusted as a base: it may come from a stranger, and
-// one that names another file would let its guest read that file. Read here rather than by qemu-img, which opens what the
-// header names. QEMU's docs/interop/qcow2.txt. Pure, but for read_qcow2_header.
+// The few fields of a qcow2 header that decide whether an image may be trusted as a base: it may come from a stranger,
+// and one that names another file would let its guest read that file. Read here rather than by qemu-img, which opens
+// what the header names. QEMU's docs/interop/qcow2.txt. Pure, but for read_qcow2_header.
 #pragma once
 
 #include <cstddef>
@@ -15,9 +15,9 @@
 namespace safe::libvirt {
 
 struct Qcow2Header {
-    std::uint64_t size = 0;       // of the disk that the guest sees, in bytes
-    std::string backing_file;     // empty for none
-    bool external_data = false;   // its content lies in another file
+    std::uint64_t size = 0;      // of the disk that the guest sees, in bytes
+    std::string backing_file;    // empty for none
+    bool external_data = false;  // its content lies in another file
     bool encrypted = false;
 };
 

@@ -27,7 +27,7 @@ constexpr std::array kind_of_vms{model::Kind::vm};
 constexpr std::string_view best_type = "the best of the host";
 
 class VmDriver final : public driver::Driver {
-   public:
+ public:
     VmDriver(SharedApi api, Layout layout, std::string uri)
         : api_(std::move(api)), layout_(std::move(layout)), uri_(std::move(uri)), finder_(api_, layout_) {}
 
@@ -37,10 +37,13 @@ class VmDriver final : public driver::Driver {
         driver::Desire desire;
         for (const specs::VmSpec& vm : spec.vms) {
             if (uri_.starts_with("lxc"))
-                desire.refusals.push_back(refusal("vms." + vm.name + (vm.boot ? ".boot" : ".image"),
-                                                  vm.boot ? vm.boot->at : vm.image ? vm.image->at : vm.at,
-                                                  "a container boots neither an image nor a kernel",
-                                                  "use a hypervisor that runs virtual machines: qemu:///system, xen:///system"));
+                desire.refusals.push_back(
+                    refusal("vms." + vm.name + (vm.boot ? ".boot" : ".image"),
+                            vm.boot    ? vm.boot->at
+                            : vm.image ? vm.image->at
+                                       : vm.at,
+                            "a container boots neither an image nor a kernel",
+                            "use a hypervisor that runs virtual machines: qemu:///system, xen:///system"));
             Resource resource{.id = make_id(model::Kind::vm, vm.name),
                               .presence = model::Presence::present,
                               .attributes = wanted_hardware(spec, vm, layout_)};
@@ -81,16 +84,17 @@ class VmDriver final : public driver::Driver {
     Result<void> apply(const model::Step& step, const Resource& resource, const Observation& /*observed*/,
                        const driver::Context& /*context*/) override {
         if (step.action == model::Action::remove)
-            return base::fail({.attempt = "undefine",
-                               .object = to_text(resource.id),
-                               .cause = "this build destroys no virtual machines",
-                               .advice = fmt::format("virsh undefine {} by hand", layout_.domain_name(resource.id.name())),
-                               .kind = Error::Kind::refused});
+            return base::fail(
+                {.attempt = "undefine",
+                 .object = to_text(resource.id),
+                 .cause = "this build destroys no virtual machines",
+                 .advice = fmt::format("virsh undefine {} by hand", layout_.domain_name(resource.id.name())),
+                 .kind = Error::Kind::refused});
         const Result<void> done = define(resource);
         return done ? done : base::fail(about(done.error(), resource.id));
     }
 
-   private:
+ private:
     /// What a definition rests on, from what is in it: so it can be told of one that has left the file, too.
     std::vector<ResourceId> needs(const Attributes& hardware, const std::string& vm) const {
         std::vector<ResourceId> needs;
@@ -113,7 +117,8 @@ class VmDriver final : public driver::Driver {
         const std::int64_t* cpus = model::get<std::int64_t>(attributes, "cpus");
         const Bytes* memory = model::get<Bytes>(attributes, "memory");
         const std::int64_t count = cpus != nullptr ? *cpus : 0;
-        return fmt::format("{} CPU{}, {}", count, count == 1 ? "" : "s", to_text(memory != nullptr ? *memory : Bytes{}));
+        return fmt::format("{} CPU{}, {}", count, count == 1 ? "" : "s",
+                           to_text(memory != nullptr ? *memory : Bytes{}));
     }
 
     Observation observation(const std::string& vm, Sighting& sighting, const Host& host) const {
@@ -138,7 +143,11 @@ class VmDriver final : public driver::Driver {
         const Sighting sighting = finder_.find(vm, View::definition);
         if (const auto* unknown = std::get_if<model::Unknown>(&sighting)) return base::fail(unknown->error);
         if (const auto* foreign = std::get_if<model::Foreign>(&sighting))
-            return base::fail({.attempt = "define", .object = "", .cause = foreign->what, .advice = foreign->advice, .kind = Error::Kind::refused});
+            return base::fail({.attempt = "define",
+                               .object = "",
+                               .cause = foreign->what,
+                               .advice = foreign->advice,
+                               .kind = Error::Kind::refused});
         const auto* found = std::get_if<Found>(&sighting);
         const Bytes* memory = model::get<Bytes>(resource.attributes, "memory");
         const std::string* role = model::get<std::string>(resource.attributes, "role");

@@ -31,7 +31,7 @@ Result<Pipe> make_pipe(const std::string& program) {
 
 /// The settings of posix_spawn(3), freed whatever happens.
 class SpawnSettings {
-   public:
+ public:
     SpawnSettings(int output, int errors) {
         ::posix_spawn_file_actions_init(&actions);
         ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -45,8 +45,7 @@ class SpawnSettings {
         ::sigemptyset(&none);
         ::posix_spawnattr_setsigdefault(&attributes, &all);
         ::posix_spawnattr_setsigmask(&attributes, &none);
-        ::posix_spawnattr_setflags(&attributes,
-                                   POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+        ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
     }
     SpawnSettings(const SpawnSettings&) = delete;
     SpawnSettings& operator=(const SpawnSettings&) = delete;
@@ -114,8 +113,8 @@ Result<Finished> run_process(const std::vector<std::string>& arguments) {
 
     const SpawnSettings settings(output->write.get(), errors->write.get());
     pid_t child = -1;
-    const int failed = ::posix_spawn(&child, path.c_str(), &settings.actions, &settings.attributes, argv.data(),
-                                     environment.data());
+    const int failed =
+        ::posix_spawn(&child, path.c_str(), &settings.actions, &settings.attributes, argv.data(), environment.data());
     if (failed != 0)
         return fail({.attempt = "run",
                      .object = program,

@@ -70,13 +70,17 @@ std::string entry_text(const std::string& key, const model::Value& value, const 
     return out;
 }
 
+std::string two_columns(std::string_view left, std::string_view right) {
+    return right.empty() ? std::string(left) : fmt::format("{}  {}", left, right);
+}
+
 std::string change_line(const Change& change, const Labels& labels, const Style& style) {
     const std::string path = printable(model::to_text(change.path));
     const auto text = [&](const model::Value& value) { return entry_text(change.path.back(), value, labels); };
     switch (change.what) {
-        case Change::What::add: return paint(Tone::add, fmt::format("+ {}  {}", path, text(*change.after)), style);
+        case Change::What::add: return paint(Tone::add, two_columns("+ " + path, text(*change.after)), style);
         case Change::What::remove:
-            return paint(Tone::remove, fmt::format("- {}  {}", path, text(*change.before)), style);
+            return paint(Tone::remove, two_columns("- " + path, text(*change.before)), style);
         case Change::What::change:
             return paint(Tone::change,
                          fmt::format("~ {}  {} → {}", path, printable(to_text(*change.before)),

@@ -173,7 +173,7 @@ class Apply(Case):
 
     def test_a_wrong_checksum_keeps_nothing(self):
         (self.folder / "disk.qcow2").write_bytes(b"not what was promised")
-        self.spec.write_text(SPEC + f"  forge: {{ role: service, image: disk.qcow2, sha256: {'0' * 64}, memory: 64MiB, cpus: 1 }}\n")
+        self.spec.write_text(SPEC + f"  forge: {{ role: service, image: disk.qcow2, sha256: \"{'0' * 64}\", memory: 64MiB, cpus: 1 }}\n")
         result = self.apply("--yes", status=1)
         self.assertIn("0" * 64, result.stdout)
         kept = [path for path in (self.state / "atlas" / "images").rglob("*") if path.is_file() and "disk" in str(path)]

@@ -43,3 +43,5 @@ beats() { # VM: its console goes on telling that it lives
     soon 90 eval "[ \$(grep -c ^heartbeat '$log') -gt $before ]"
     printf '%s: %s\n' "$1" "$(grep '^heartbeat' "$log" | tail -n 1)"
 }
+# boots VM: how many different boots its console tells of.
+boots() { grep -o 'boot=[^ ]*' "/var/lib/safe/atlas/logs/$1.log" | sort -u | wc -l; }

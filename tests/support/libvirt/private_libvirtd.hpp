@@ -1,7 +1,7 @@
-// A libvirtd of the test's own, with its virtlogd, in namespaces of its own: its definitions, sockets, bridges and guests
-// are nobody else's, and all of it is gone with the test process, however that ends. The process that makes one leaves the
-// host's mounts and network for good; gtest_discover_tests runs each TEST as a process. Needs root. Guests are emulated:
-// /dev/kvm is hidden, so that a test means the same on every machine.
+// A libvirtd of the test's own, with its virtlogd, in namespaces of its own: its definitions, sockets, bridges and
+// guests are nobody else's, and all of it is gone with the test process, however that ends. The process that makes one
+// leaves the host's mounts and network for good; gtest_discover_tests runs each TEST as a process. Needs root. Guests
+// are emulated: /dev/kvm is hidden, so that a test means the same on every machine.
 #pragma once
 
 #include <fcntl.h>
@@ -28,7 +28,7 @@
 namespace safe::test {
 
 class PrivateLibvirtd {
-   public:
+ public:
     static constexpr const char* uri = "qemu:///system";
 
     /// Why there can be none here; nullopt when there can.
@@ -106,7 +106,7 @@ class PrivateLibvirtd {
         throw std::runtime_error(line + ": " + finished.errors + finished.output);
     }
 
-   private:
+ private:
     static void check(int result, const std::string& what) {
         if (result != 0) throw std::runtime_error(what + ": " + base::errno_text(errno));
     }
@@ -119,7 +119,7 @@ class PrivateLibvirtd {
         fs::create_directories(devices);
         check(::mount("tmpfs", devices.c_str(), "tmpfs", 0, "mode=0755"), "make a /dev");
         for (const char* name : {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "net/tun"}) {
-            struct stat node {};
+            struct stat node{};
             if (::stat((fs::path("/dev") / name).c_str(), &node) != 0) continue;
             fs::create_directories((devices / name).parent_path());
             check(::mknod((devices / name).c_str(), node.st_mode, node.st_rdev), name);
@@ -127,7 +127,8 @@ class PrivateLibvirtd {
         }
         for (const char* name : {"pts", "shm"}) {
             fs::create_directory(devices / name);
-            check(::mount((fs::path("/dev") / name).c_str(), (devices / name).c_str(), nullptr, MS_BIND, nullptr), name);
+            check(::mount((fs::path("/dev") / name).c_str(), (devices / name).c_str(), nullptr, MS_BIND, nullptr),
+                  name);
         }
         fs::create_symlink("/proc/self/fd", devices / "fd");
         // libvirt walks the mounts below /dev and stumbles over those of one that lies hidden under another.
@@ -136,7 +137,8 @@ class PrivateLibvirtd {
     }
 
     /// The first process of a new PID namespace adopts every daemon; it sees them in a /proc of its own, which the test
-    /// itself must not have. A process in between makes the namespace, because one that has done so may have no threads.
+    /// itself must not have. A process in between makes the namespace, because one that has done so may have no
+    /// threads.
     void become_parent_of_all() {
         int pipe[2] = {-1, -1};
         check(::pipe2(pipe, O_CLOEXEC), "pipe");
