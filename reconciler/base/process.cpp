@@ -105,6 +105,7 @@ Result<Finished> run_process(const std::vector<std::string>& arguments) {
             }
     std::vector<std::string> copies = arguments;
     std::vector<char*> argv;
+    argv.reserve(copies.size() + 1);
     for (std::string& argument : copies) argv.push_back(argument.data());
     argv.push_back(nullptr);
     std::string search = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";

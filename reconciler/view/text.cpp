@@ -164,10 +164,14 @@ std::string header(const Plan& plan, const Style& style) {
                                     : paint(Tone::bad, fmt::format("{} unknown", unknown), style));
 }
 
+bool is_clear(const Plan& plan) {
+    return plan.steps.empty() && plan.unknown.empty() && plan.blind.empty() && plan.deferred.empty() &&
+           plan.blocked.empty() && plan.refusals.empty();
+}
+
 std::string footer(const Plan& plan, const Style& style) {
     if (plan.steps.empty()) {
-        const bool clear = plan.unknown.empty() && plan.blind.empty() && plan.deferred.empty() && plan.refusals.empty();
-        return clear ? paint(Tone::add, "nothing to do", style) + "\n" : "no step can be planned\n";
+        return is_clear(plan) ? paint(Tone::add, "nothing to do", style) + "\n" : "no step can be planned\n";
     }
     std::array<std::size_t, 3> counts{};
     std::size_t waits = 0;
@@ -221,19 +225,38 @@ std::string error_text(const Error& error, const Style& style) {
     Error without_advice = error;
     without_advice.advice.clear();
     std::string out = paint(Tone::bad, printable(to_text(without_advice)), style) + "\n";
-    if (!error.advice.empty()) out += "  → " + printable(error.advice) + "\n";
+    if (!error.advice.empty()) out += "    → " + printable(error.advice) + "\n";
     return out;
 }
 
-std::string report_text(const model::Report& report, const Style& style) {
+namespace {
+
+/// What was not begun and is still to be done, and why; what failed has been said when it did.
+std::string skipped_lines(const model::Report& report, const Style& style) {
     std::string out;
-    std::size_t done = 0;
-    for (const model::Outcome& outcome : report.outcomes)
-        if (outcome.what == model::Outcome::What::done) ++done;
-    const Plan& left = report.remaining;
-    const bool clear = left.steps.empty() && left.unknown.empty() && left.blind.empty() && left.deferred.empty() &&
-                       left.blocked.empty() && left.refusals.empty();
-    if (!clear) out += "\n" + paint(Tone::strong, "what is left:", style) + "\n\n" + plan_text(left, style) + "\n";
+    for (const model::Outcome& outcome : report.outcomes) {
+        const bool left = std::ranges::any_of(report.remaining.steps, [&](const Step& step) {
+            return step.resource == outcome.resource && step.action == outcome.action;
+        });
+        if (outcome.what != model::Outcome::What::skipped || !left) continue;
+        out += paint(Tone::warning,
+                     fmt::format("  · {} {}  not begun: {}", outcome.verb, to_text(outcome.resource),
+                                 outcome.error ? printable(outcome.error->cause) : ""),
+                     style) +
+               "\n";
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string report_text(const model::Report& report, const Style& style) {
+    const auto done = static_cast<std::size_t>(std::ranges::count_if(
+        report.outcomes, [](const model::Outcome& outcome) { return outcome.what == model::Outcome::What::done; }));
+    const bool clear = is_clear(report.remaining);
+    std::string out = skipped_lines(report, style);
+    if (!clear)
+        out += "\n" + paint(Tone::strong, "what is left:", style) + "\n\n" + plan_text(report.remaining, style) + "\n";
     out += paint(clear ? Tone::add : Tone::bad,
                  fmt::format("{} done{}, {}", plural(done, "step"),
                              report.rounds > 1 ? " in " + plural(static_cast<std::size_t>(report.rounds), "round") : "",
