@@ -34,7 +34,8 @@ namespace safe::plugins {
 /// Declared parts whose plugin is not in this build: nothing declared is ever ignored.
 [[nodiscard]] inline std::vector<model::Refusal> missing_plugins(const specs::SafeSpec& spec) {
     std::vector<model::Refusal> missing;
-    [[maybe_unused]] const auto refuse = [&](const std::string& part, const specs::Position& at, const std::string& plugin) {
+    [[maybe_unused]] const auto refuse = [&](const std::string& part, const specs::Position& at,
+                                             const std::string& plugin) {
         missing.push_back({part + " (" + to_text(at) + ")",
                            {"handle", part, "this build of safectl is without the plugin " + plugin,
                             "use a build that has it", base::Error::Kind::refused}});

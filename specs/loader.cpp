@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -131,9 +132,9 @@ class Load {
         std::vector<Diagnostic>& list = loaded.diagnostics;
         if (list.size() <= Bounds::diagnostics) return;
         const std::size_t left_out = list.size() - Bounds::diagnostics;
-        std::ranges::stable_sort(list, {}, &Diagnostic::severity);
+        std::ranges::sort(list, {}, [](const Diagnostic& d) { return std::tie(d.severity, d.at, d.message); });
         list.resize(Bounds::diagnostics);
-        std::ranges::stable_sort(list, {}, &Diagnostic::at);
+        std::ranges::sort(list, {}, [](const Diagnostic& d) { return std::tie(d.at, d.severity, d.message); });
         using Severity = Diagnostic::Severity;
         list.push_back({loaded.spec ? Severity::warning : Severity::error,
                         {file_, 0, 0},

@@ -60,9 +60,9 @@ class DiskDriver final : public driver::Driver {
  public:
     DiskDriver(SharedApi api, Layout layout) : api_(std::move(api)), layout_(std::move(layout)), store_(layout_) {}
 
-    std::span<const model::Kind> kinds() const override { return kind_of_disks; }
+    [[nodiscard]] std::span<const model::Kind> kinds() const override { return kind_of_disks; }
 
-    driver::Desire desire(const specs::SafeSpec& spec, model::Mode /*mode*/) const override {
+    [[nodiscard]] driver::Desire desire(const specs::SafeSpec& spec, model::Mode /*mode*/) const override {
         driver::Desire desire;
         for (const specs::VmSpec& vm : spec.vms) {
             if (!vm.image) continue;
@@ -105,8 +105,8 @@ class DiskDriver final : public driver::Driver {
         return snapshot;
     }
 
-    Assessment classify(model::Action action, const Resource& resource, const Observation& observed,
-                        std::span<const model::Change> /*changes*/) const override {
+    [[nodiscard]] Assessment classify(model::Action action, const Resource& resource, const Observation& observed,
+                                      std::span<const model::Change> /*changes*/) const override {
         if (action == model::Action::remove) return {.verb = "remove", .summary = ""};
         const std::string image = text_of(resource.attributes, "image");
         const model::Value* size = resource.attributes.find("size");
@@ -129,8 +129,8 @@ class DiskDriver final : public driver::Driver {
                 .disruption = grows ? Disruption::live : Disruption::none};
     }
 
-    model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
-                           model::Mode /*mode*/) const override {
+    [[nodiscard]] model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
+                                         model::Mode /*mode*/) const override {
         return model::Presence::present;
     }
 
@@ -163,7 +163,7 @@ class DiskDriver final : public driver::Driver {
     }
 
  private:
-    Observation look(const std::string& vm) const {
+    [[nodiscard]] Observation look(const std::string& vm) const {
         const auto seen = store_.look(vm);
         if (!seen) return model::Unknown{seen.error()};
         if (const auto* none = std::get_if<DiskStore::None>(&*seen)) {
@@ -192,7 +192,7 @@ class DiskDriver final : public driver::Driver {
     }
 
     static std::string what_it_destroys(const Resource& resource, const model::Present& present) {
-        const std::string everything = "everything written to " + to_text(resource.id) + " since it was made";
+        std::string everything = "everything written to " + to_text(resource.id) + " since it was made";
         if (text_of(resource.attributes, "image") != text_of(present.attributes, "image")) return everything;
         const std::string version = text_of(resource.attributes, "version");
         if (version != any_version && version != text_of(present.facts, "base-sha256")) return everything;
@@ -203,9 +203,10 @@ class DiskDriver final : public driver::Driver {
     /// QEMU holds the file of a guest that runs, and must do it itself.
     Result<void> grow(const std::string& vm, std::uint64_t size) {
         const std::string uuid = specs::uuid_of(layout_.safe(), vm);
-        const Result<std::optional<Domain>> domain = api_->domain_with(uuid, View::live);
-        if (!domain) return base::fail(domain.error());
-        if (*domain && (*domain)->active) return api_->resize_disk(uuid, layout_.disk(vm).string(), size);
+        const Result<std::optional<Domain>> looked = api_->domain_with(uuid, View::live);
+        if (!looked) return base::fail(looked.error());
+        const std::optional<Domain>& domain = *looked;
+        if (domain && domain->active) return api_->resize_disk(uuid, layout_.disk(vm).string(), size);
         return store_.grow(vm, size);
     }
 

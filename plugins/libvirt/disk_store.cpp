@@ -42,23 +42,24 @@ Result<std::uint64_t> trusted_size(const fs::path& image, const model::ResourceI
                            .advice = std::move(advice),
                            .kind = Error::Kind::refused});
     };
-    const Result<std::optional<Qcow2Header>> header = read_qcow2_header(image);
-    if (!header) return base::fail(header.error());
+    const Result<std::optional<Qcow2Header>> read = read_qcow2_header(image);
+    if (!read) return base::fail(read.error());
+    const std::optional<Qcow2Header>& header = *read;
     if (format == "raw") {
-        if (*header) return refuse("it is a qcow2 image under another name", "rename it to end in .qcow2");
+        if (header) return refuse("it is a qcow2 image under another name", "rename it to end in .qcow2");
         std::error_code error;
         const std::uintmax_t bytes = fs::file_size(image, error);
         if (error) return base::fail(file_error("look at", image, error.value()));
         return (bytes + 511) / 512 * 512;
     }
-    if (!*header) return refuse("it is no qcow2 image", "get the right file, or name it .img if it is a raw one");
-    if (!(*header)->backing_file.empty())
-        return refuse(fmt::format("it rests on another file, {}", (*header)->backing_file),
+    if (!header) return refuse("it is no qcow2 image", "get the right file, or name it .img if it is a raw one");
+    if (!header->backing_file.empty())
+        return refuse(fmt::format("it rests on another file, {}", header->backing_file),
                       "flatten it: qemu-img convert -O qcow2 OLD NEW");
-    if ((*header)->external_data)
+    if (header->external_data)
         return refuse("it keeps its data in another file", "flatten it: qemu-img convert -O qcow2 OLD NEW");
-    if ((*header)->encrypted) return refuse("it is encrypted", "decrypt it: qemu-img convert -O qcow2 OLD NEW");
-    return (*header)->size;
+    if (header->encrypted) return refuse("it is encrypted", "decrypt it: qemu-img convert -O qcow2 OLD NEW");
+    return header->size;
 }
 
 }  // namespace
@@ -79,23 +80,25 @@ Result<std::vector<std::string>> DiskStore::list() const {
 
 Result<std::variant<DiskStore::None, DiskStore::NotOurs, DiskSeen>> DiskStore::look(const std::string& vm) const {
     const fs::path path = layout_.disk(vm);
-    const Result<std::optional<std::string>> text = read_small_file(layout_.disk_record(vm));
-    if (!text) return base::fail(text.error());
+    const Result<std::optional<std::string>> read = read_small_file(layout_.disk_record(vm));
+    if (!read) return base::fail(read.error());
+    const std::optional<std::string>& text = *read;
     struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) {
-        if (errno == ENOENT) return None{.lost = text->has_value()};
+        if (errno == ENOENT) return None{.lost = text.has_value()};
         return base::fail(file_error("look at", path, errno));
     }
-    if (!*text) return NotOurs{path.string() + " has no record of ours beside it"};
+    if (!text) return NotOurs{path.string() + " has no record of ours beside it"};
     if (!S_ISREG(status.st_mode)) return NotOurs{path.string() + " is no regular file"};
-    const Result<std::optional<Qcow2Header>> header = read_qcow2_header(path);
-    if (!header) return base::fail(header.error());
+    const Result<std::optional<Qcow2Header>> start = read_qcow2_header(path);
+    if (!start) return base::fail(start.error());
+    const std::optional<Qcow2Header>& header = *start;
     // A relative name, so that the safe's directory may be moved.
-    if (!*header || (*header)->backing_file != layout_.base(vm).filename().string() || (*header)->external_data)
+    if (!header || header->backing_file != layout_.base(vm).filename().string() || header->external_data)
         return NotOurs{path.string() + " is no overlay that we made"};
-    DiskSeen seen{.image = "", .base_sha256 = "", .size = (*header)->size};
+    DiskSeen seen{.image = "", .base_sha256 = "", .size = header->size};
     try {
-        const json record = json::parse(**text);
+        const json record = json::parse(*text);
         seen.image = record.at("image");
         seen.base_sha256 = record.at("sha256");
         seen.pinned = record.at("pinned");

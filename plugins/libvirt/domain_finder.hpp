@@ -18,6 +18,7 @@ namespace safe::libvirt {
 struct Found {
     Domain domain;
     DomainSeen seen;
+    Owner owner;
 };
 
 using Sighting = std::variant<model::Absent, model::Foreign, model::Unknown, Found>;

@@ -1,5 +1,7 @@
 #include "plugins/libvirt/domain_xml.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -49,7 +51,7 @@ class Writer {
 
     std::string write() {
         pugi::xml_document document;
-        xml_node domain = document.append_child("domain");
+        const xml_node domain = document.append_child("domain");
         set(domain, "type", identity_.type);
         add(domain, "name", identity_.name);
         add(domain, "uuid", identity_.uuid);
@@ -58,7 +60,7 @@ class Writer {
         write_resources(domain);
         write_os(domain);
         write_behaviour(domain);
-        xml_node devices = add(domain, "devices");
+        const xml_node devices = add(domain, "devices");
         write_disk(devices);
         write_nic(devices);
         write_console(devices);
@@ -68,7 +70,7 @@ class Writer {
 
  private:
     static void write_size(xml_node parent, const char* name, std::uint64_t bytes) {
-        xml_node node = add(parent, name, std::to_string(bytes / 1024));
+        const xml_node node = add(parent, name, std::to_string(bytes / 1024));
         set(node, "unit", "KiB");
     }
 
@@ -81,8 +83,8 @@ class Writer {
 
     void write_os(xml_node domain) const {
         const Branch* boot = branch_of(hardware_, "boot");
-        xml_node os = add(domain, "os");
-        xml_node type = add(os, "type", xen_ && boot != nullptr ? "linux" : "hvm");
+        const xml_node os = add(domain, "os");
+        const xml_node type = add(os, "type", xen_ && boot != nullptr ? "linux" : "hvm");
         // The machine that boots an uncompressed kernel (PVH) and virtio the fastest; libvirt pins its version.
         if (!xen_ && !test_) set(type, "machine", "pc");
         if (boot == nullptr) {
@@ -107,21 +109,21 @@ class Writer {
     void write_disk(xml_node devices) const {
         const Branch* disk = branch_of(hardware_, "disk");
         if (disk == nullptr) return;
-        xml_node node = add(devices, "disk");
+        const xml_node node = add(devices, "disk");
         set(node, "type", "file");
         set(node, "device", "disk");
-        xml_node driver = add(node, "driver");
+        const xml_node driver = add(node, "driver");
         set(driver, "name", "qemu");
         set(driver, "type", text_of(*disk, "format"));
         if (!xen_) set(driver, "discard", "unmap");
         set(add(node, "source"), "file", text_of(*disk, "file"));
         // The whole chain, so that nobody looks into a file that a guest writes to find out what it is.
-        xml_node base = add(node, "backingStore");
+        const xml_node base = add(node, "backingStore");
         set(base, "type", "file");
         set(add(base, "format"), "type", text_of(*disk, "base-format"));
         set(add(base, "source"), "file", text_of(*disk, "base"));
         add(base, "backingStore");
-        xml_node target = add(node, "target");
+        const xml_node target = add(node, "target");
         set(target, "dev", xen_ ? "xvda" : "vda");
         set(target, "bus", xen_ ? "xen" : "virtio");
     }
@@ -129,7 +131,7 @@ class Writer {
     void write_nic(xml_node devices) const {
         const Branch* nic = branch_of(hardware_, "nic");
         if (nic == nullptr) return;
-        xml_node node = add(devices, "interface");
+        const xml_node node = add(devices, "interface");
         set(node, "type", "network");
         set(add(node, "mac"), "address", text_of(*nic, "mac"));
         set(add(node, "source"), "network", text_of(*nic, "network"));
@@ -138,9 +140,9 @@ class Writer {
     }
 
     void write_console(xml_node devices) const {
-        xml_node node = add(devices, xen_ ? "console" : "serial");
+        const xml_node node = add(devices, xen_ ? "console" : "serial");
         set(node, "type", "pty");
-        xml_node log = add(node, "log");
+        const xml_node log = add(node, "log");
         set(log, "file", text_of(hardware_, "console"));
         set(log, "append", "on");  // or a restored guest would begin it anew
         if (xen_) set(add(node, "target"), "type", "xen");
@@ -148,12 +150,12 @@ class Writer {
 
     void write_rest(xml_node devices) const {
         if (xen_ || test_) return;
-        xml_node usb = add(devices, "controller");
+        const xml_node usb = add(devices, "controller");
         set(usb, "type", "usb");
         set(usb, "model", "none");
         const bool fixed = bytes_of(hardware_, "memory") == bytes_of(hardware_, "memory-max");
         set(add(devices, "memballoon"), "model", fixed ? "none" : "virtio");
-        xml_node rng = add(devices, "rng");
+        const xml_node rng = add(devices, "rng");
         set(rng, "model", "virtio");
         set(add(rng, "backend", "/dev/urandom"), "model", "random");
     }
@@ -319,10 +321,10 @@ class Reader {
         for (const auto& [child, attributes] : {std::pair{"target", "dev"}, {"mac", "address"}, {"source", "dir"}})
             if (const std::string value = attribute(device, child, attributes); what.empty()) what = value;
         if (what.empty()) what = device.attribute("type").value();
-        std::string key = what.empty() ? name : name + " " + what;
-        for (int again = 2; extra_.find(key) != nullptr; ++again)
-            key = name + (what.empty() ? "" : " " + what) + " #" + std::to_string(again);
-        extra_.set(key, "not in the spec");
+        const std::string key = what.empty() ? name : fmt::format("{} {}", name, what);
+        std::string unique = key;
+        for (int again = 2; extra_.find(unique) != nullptr; ++again) unique = fmt::format("{} #{}", key, again);
+        extra_.set(unique, "not in the spec");
     }
 
     xml_node domain_;

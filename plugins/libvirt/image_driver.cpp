@@ -32,9 +32,9 @@ class ImageDriver final : public driver::Driver {
  public:
     explicit ImageDriver(Layout layout) : layout_(std::move(layout)), store_(layout_) {}
 
-    std::span<const model::Kind> kinds() const override { return kind_of_images; }
+    [[nodiscard]] std::span<const model::Kind> kinds() const override { return kind_of_images; }
 
-    driver::Desire desire(const specs::SafeSpec& spec, model::Mode /*mode*/) const override {
+    [[nodiscard]] driver::Desire desire(const specs::SafeSpec& spec, model::Mode /*mode*/) const override {
         driver::Desire desire;
         std::map<ResourceId, Attributes> images;
         for (const specs::VmSpec& vm : spec.vms) {
@@ -67,8 +67,8 @@ class ImageDriver final : public driver::Driver {
         return snapshot;
     }
 
-    Assessment classify(model::Action action, const Resource& resource, const Observation& /*observed*/,
-                        std::span<const model::Change> /*changes*/) const override {
+    [[nodiscard]] Assessment classify(model::Action action, const Resource& resource, const Observation& /*observed*/,
+                                      std::span<const model::Change> /*changes*/) const override {
         if (action == model::Action::remove) return {.verb = "remove", .summary = ""};
         const std::string version = text_of(resource.attributes, "version");
         std::string summary = "from " + text_of(resource.attributes, "source");
@@ -78,8 +78,8 @@ class ImageDriver final : public driver::Driver {
         return {.verb = "import", .summary = std::move(summary)};
     }
 
-    model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
-                           model::Mode /*mode*/) const override {
+    [[nodiscard]] model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
+                                         model::Mode /*mode*/) const override {
         return model::Presence::present;
     }
 
@@ -127,14 +127,15 @@ class ImageDriver final : public driver::Driver {
         place->second.set("version", (**sha256).hex);
     }
 
-    Observation look(const ResourceId& id) const {
-        const Result<std::optional<ImageSeen>> seen = store_.look(id);
-        if (!seen) return model::Unknown{seen.error()};
-        if (!*seen) return model::Absent{};
-        const Import& import = (*seen)->import;
+    [[nodiscard]] Observation look(const ResourceId& id) const {
+        const Result<std::optional<ImageSeen>> looked = store_.look(id);
+        if (!looked) return model::Unknown{looked.error()};
+        const std::optional<ImageSeen>& seen = *looked;
+        if (!seen) return model::Absent{};
+        const Import& import = seen->import;
         std::string version = import.pinned ? import.sha256 : std::string(latest);
-        if (!import.pinned && (*seen)->source_changed) version = "older than its source";
-        if ((*seen)->copy_changed) version = "damaged: somebody wrote to the copy";
+        if (!import.pinned && seen->source_changed) version = "older than its source";
+        if (seen->copy_changed) version = "damaged: somebody wrote to the copy";
         return model::Present{
             .attributes = Attributes().set("source", import.source).set("version", std::move(version)),
             .needs = {},

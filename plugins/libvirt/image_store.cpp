@@ -144,7 +144,7 @@ class Incoming {
     }
 
  private:
-    Result<void> write(std::span<const std::byte> data) const {
+    [[nodiscard]] Result<void> write(std::span<const std::byte> data) const {
         while (!data.empty()) {
             const ssize_t written = ::write(file_.get(), data.data(), data.size());
             if (written < 0 && errno == EINTR) continue;
@@ -176,10 +176,11 @@ Result<std::vector<model::ResourceId>> ImageStore::list() const {
 
 Result<std::optional<ImageSeen>> ImageStore::look(const model::ResourceId& id) const {
     const fs::path path = layout_.record(id);
-    const Result<std::optional<std::string>> text = read_small_file(path);
-    if (!text) return base::fail(text.error());
-    if (!*text) return std::nullopt;
-    Result<Import> import = parse_record(**text, path);
+    const Result<std::optional<std::string>> read = read_small_file(path);
+    if (!read) return base::fail(read.error());
+    const std::optional<std::string>& text = *read;
+    if (!text) return std::nullopt;
+    Result<Import> import = parse_record(*text, path);
     if (!import) return base::fail(import.error());
     const std::optional<fs::path> current = read_link(layout_.current(id));
     const std::optional<Stamp> copy = stamp_of(layout_.current(id));
@@ -198,9 +199,9 @@ Result<void> ImageStore::check_source(const fs::path& source) {
 
 Result<void> ImageStore::import(const model::ResourceId& id, const fs::path& source, const std::string& sha256,
                                 const driver::Context& context) const {
-    const Result<std::optional<ImageSeen>> seen = look(id);
-    if (seen && *seen && !(*seen)->copy_changed && !sha256.empty() && (*seen)->import.sha256 == sha256) {
-        Import same = (*seen)->import;  // only what is asked of it has changed
+    const std::optional<ImageSeen> seen = look(id).value_or(std::nullopt);
+    if (seen && !seen->copy_changed && !sha256.empty() && seen->import.sha256 == sha256) {
+        Import same = seen->import;  // only what is asked of it has changed
         same.pinned = true;
         same.source = source.string();
         return commit(id, same);

@@ -5,12 +5,12 @@
 
 namespace safe::libvirt {
 
-std::vector<std::unique_ptr<driver::Driver>> make_drivers(Options options) {
-    SharedApi api = make_libvirt_api(options.uri);
-    return make_drivers(std::move(options), std::move(api));
+std::vector<std::unique_ptr<driver::Driver>> make_drivers(const Options& options) {
+    const SharedApi api = make_libvirt_api(options.uri);
+    return make_drivers(options, api);
 }
 
-std::vector<std::unique_ptr<driver::Driver>> make_drivers(Options options, std::shared_ptr<Api> api) {
+std::vector<std::unique_ptr<driver::Driver>> make_drivers(const Options& options, const std::shared_ptr<Api>& api) {
     // Definitions carry absolute paths, as libvirt runs elsewhere.
     const Layout layout(options.safe, std::filesystem::absolute(options.state_dir).lexically_normal());
     std::vector<std::unique_ptr<driver::Driver>> drivers;

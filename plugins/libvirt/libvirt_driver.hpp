@@ -22,9 +22,10 @@ struct Options {
 };
 
 /// For network, image, disk, vm and power. Nothing is connected to or looked at yet.
-[[nodiscard]] std::vector<std::unique_ptr<driver::Driver>> make_drivers(Options options);
+[[nodiscard]] std::vector<std::unique_ptr<driver::Driver>> make_drivers(const Options& options);
 
 /// The same over another Api.
-[[nodiscard]] std::vector<std::unique_ptr<driver::Driver>> make_drivers(Options options, std::shared_ptr<Api> api);
+[[nodiscard]] std::vector<std::unique_ptr<driver::Driver>> make_drivers(const Options& options,
+                                                                        const std::shared_ptr<Api>& api);
 
 }  // namespace safe::libvirt

@@ -69,9 +69,9 @@ class NetworkDriver final : public driver::Driver {
                     .mac = specs::mac_of(layout_.safe(), ""),
                     .owner = {.safe = layout_.safe()}} {}
 
-    std::span<const model::Kind> kinds() const override { return kind_of_networks; }
+    [[nodiscard]] std::span<const model::Kind> kinds() const override { return kind_of_networks; }
 
-    driver::Desire desire(const specs::SafeSpec& spec, model::Mode /*mode*/) const override {
+    [[nodiscard]] driver::Desire desire(const specs::SafeSpec& spec, model::Mode /*mode*/) const override {
         driver::Desire desire;
         if (!spec.network) return desire;
         if (spec.network->uplink)
@@ -110,8 +110,8 @@ class NetworkDriver final : public driver::Driver {
         return snapshot;
     }
 
-    Assessment classify(model::Action action, const Resource& resource, const Observation& observed,
-                        std::span<const model::Change> changes) const override {
+    [[nodiscard]] Assessment classify(model::Action action, const Resource& resource, const Observation& observed,
+                                      std::span<const model::Change> changes) const override {
         if (action == model::Action::remove)
             return {.verb = "remove", .summary = "", .disruption = Disruption::downtime};
         if (action == model::Action::add) return {.verb = "create", .summary = summary(resource.attributes)};
@@ -151,8 +151,8 @@ class NetworkDriver final : public driver::Driver {
                 .disruption = touches("reservations") ? Disruption::live : Disruption::none};
     }
 
-    model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
-                           model::Mode /*mode*/) const override {
+    [[nodiscard]] model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
+                                         model::Mode /*mode*/) const override {
         return model::Presence::present;
     }
 
@@ -184,7 +184,7 @@ class NetworkDriver final : public driver::Driver {
                            address != nullptr ? *address : "?", count, count == 1 ? "" : "es");
     }
 
-    Observation judge(const std::vector<Network>& networks, std::span<const Resource> wanted) const {
+    [[nodiscard]] Observation judge(const std::vector<Network>& networks, std::span<const Resource> wanted) const {
         for (const Network& network : networks) {
             const Result<NetworkSeen> seen = parse_network_xml(network.definition);
             if (!seen) return model::Unknown{about(seen.error(), id_)};
@@ -195,7 +195,7 @@ class NetworkDriver final : public driver::Driver {
         return model::Absent{};
     }
 
-    Observation judge(const Network& network, const NetworkSeen& seen) const {
+    [[nodiscard]] Observation judge(const Network& network, const NetworkSeen& seen) const {
         if (network.name != identity_.name)
             return model::Foreign{
                 fmt::format("the libvirt network {} has the UUID of this safe's", network.name),
@@ -215,7 +215,8 @@ class NetworkDriver final : public driver::Driver {
         return present;
     }
 
-    std::optional<Observation> bridge_taken(const Network& network, std::span<const Resource> wanted) const {
+    [[nodiscard]] std::optional<Observation> bridge_taken(const Network& network,
+                                                          std::span<const Resource> wanted) const {
         const Result<NetworkSeen> seen = parse_network_xml(network.definition);
         for (const Resource& resource : wanted) {
             const std::string* bridge = model::get<std::string>(resource.attributes, "bridge");

@@ -18,10 +18,9 @@ std::string text_of(const Branch& branch, std::string_view key) {
 
 void set(xml_node node, const char* name, const std::string& value) { node.append_attribute(name) = value.c_str(); }
 
-void write_reservation(xml_node parent, const model::Entry& reservation) {
+void write_reservation(xml_node host, const model::Entry& reservation) {
     const Branch* entry = reservation.value.branch();
     if (entry == nullptr) return;
-    xml_node host = parent.append_child("host");
     if (const std::string mac = text_of(*entry, "mac"); !mac.empty()) set(host, "mac", mac);
     // An entry that bears no name is keyed by its mac.
     if (reservation.key != text_of(*entry, "mac")) set(host, "name", reservation.key);
@@ -30,7 +29,7 @@ void write_reservation(xml_node parent, const model::Entry& reservation) {
 
 /// "10.77.0.1/24" from either spelling that libvirt allows.
 std::string address_of(xml_node ip) {
-    const std::string address = ip.attribute("address").value();
+    std::string address = ip.attribute("address").value();
     if (const pugi::xml_attribute prefix = ip.attribute("prefix")) return address + "/" + prefix.value();
     const auto mask = specs::parse_ipv4(ip.attribute("netmask").value());
     if (!mask) return address;
@@ -69,7 +68,7 @@ std::string network_xml(const NetworkIdentity& identity, const Attributes& attri
     write_owner(network, identity.owner);
     // libvirt adds no firewall rules of its own to an open network: they are the safe's business.
     set(network.append_child("forward"), "mode", text_of(attributes, "forward"));
-    xml_node bridge = network.append_child("bridge");
+    const xml_node bridge = network.append_child("bridge");
     set(bridge, "name", text_of(attributes, "bridge"));
     set(bridge, "stp", "off");
     set(bridge, "delay", "0");
@@ -84,7 +83,7 @@ std::string network_xml(const NetworkIdentity& identity, const Attributes& attri
     const Branch* hosts = reservations != nullptr ? reservations->branch() : nullptr;
     if (hosts != nullptr && !hosts->empty()) {
         xml_node dhcp = ip.append_child("dhcp");
-        for (const model::Entry& entry : hosts->entries()) write_reservation(dhcp, entry);
+        for (const model::Entry& entry : hosts->entries()) write_reservation(dhcp.append_child("host"), entry);
     }
     return xml_text(document);
 }
@@ -124,7 +123,7 @@ base::Result<NetworkSeen> parse_network_xml(const std::string& xml) {
 
 std::string reservation_xml(const model::Entry& reservation) {
     pugi::xml_document document;
-    write_reservation(document, reservation);
+    write_reservation(document.append_child("host"), reservation);
     return xml_text(document);
 }
 

@@ -13,11 +13,9 @@
 namespace safe::libvirt {
 namespace {
 
-using base::Error;
 using base::Result;
 using model::Assessment;
 using model::Attributes;
-using model::Branch;
 using model::Disruption;
 using model::Observation;
 using model::Presence;
@@ -36,12 +34,12 @@ std::string summary(const Way way, std::span<const model::Change> changes) {
 
 class PowerDriver final : public driver::Driver {
  public:
-    PowerDriver(SharedApi api, Layout layout, std::chrono::milliseconds grace)
+    PowerDriver(const SharedApi& api, Layout layout, std::chrono::milliseconds grace)
         : layout_(std::move(layout)), finder_(api, layout_), switch_(api, layout_, grace) {}
 
-    std::span<const model::Kind> kinds() const override { return kind_of_power; }
+    [[nodiscard]] std::span<const model::Kind> kinds() const override { return kind_of_power; }
 
-    driver::Desire desire(const specs::SafeSpec& spec, model::Mode mode) const override {
+    [[nodiscard]] driver::Desire desire(const specs::SafeSpec& spec, model::Mode mode) const override {
         driver::Desire desire;
         const bool has_workspace =
             std::ranges::any_of(spec.vms, [](const specs::VmSpec& vm) { return *vm.role == specs::Role::workspace; });
@@ -77,8 +75,8 @@ class PowerDriver final : public driver::Driver {
         return snapshot;
     }
 
-    Assessment classify(model::Action action, const Resource& resource, const Observation& observed,
-                        std::span<const model::Change> changes) const override {
+    [[nodiscard]] Assessment classify(model::Action action, const Resource& resource, const Observation& observed,
+                                      std::span<const model::Change> changes) const override {
         // Only a change below takes down a guest that is wanted; any other is wanted asleep.
         if (action == model::Action::remove)
             return resource.presence == Presence::present ? Assessment{.verb = "shut off", .summary = ""}
@@ -97,7 +95,8 @@ class PowerDriver final : public driver::Driver {
         return {.verb = "resume", .summary = "somebody paused it", .disruption = Disruption::live};
     }
 
-    Presence orphan(const ResourceId& /*id*/, const model::Present& observed, model::Mode mode) const override {
+    [[nodiscard]] Presence orphan(const ResourceId& /*id*/, const model::Present& observed,
+                                  model::Mode mode) const override {
         const std::string* role = model::get<std::string>(observed.facts, "role");
         const bool service = role != nullptr && *role == to_text(specs::Role::service);
         return service || mode == model::Mode::open ? Presence::present : Presence::absent;
@@ -116,7 +115,7 @@ class PowerDriver final : public driver::Driver {
     }
 
  private:
-    std::vector<ResourceId> needs(const std::string& vm, bool on_network) const {
+    [[nodiscard]] std::vector<ResourceId> needs(const std::string& vm, bool on_network) const {
         std::vector<ResourceId> needs{make_id(model::Kind::vm, vm)};
         if (!on_network) return needs;
         needs.push_back(make_id(model::Kind::network, layout_.safe()));
@@ -144,7 +143,8 @@ class PowerDriver final : public driver::Driver {
         if (auto* unknown = std::get_if<model::Unknown>(&sighting)) return std::move(*unknown);
         const auto* found = std::get_if<Found>(&sighting);
         if (found == nullptr) return model::Absent{};
-        const auto& [domain, seen] = *found;
+        const Domain& domain = found->domain;
+        const DomainSeen& seen = found->seen;
         const bool asleep = domain.active && domain.paused && seen.suspended;
         if (asleep || !domain.active) {
             model::Absent absent;
@@ -156,7 +156,7 @@ class PowerDriver final : public driver::Driver {
         present.attributes.set("state", domain.paused ? "paused" : "running");
         const bool on_network = std::ranges::find(seen.networks, layout_.network_name()) != seen.networks.end();
         present.needs = needs(vm, on_network);
-        present.facts.set("role", seen.owner->role).set("memory-in-use", seen.memory_in_use);
+        present.facts.set("role", found->owner.role).set("memory-in-use", seen.memory_in_use);
         return present;
     }
 
@@ -167,8 +167,9 @@ class PowerDriver final : public driver::Driver {
 
 }  // namespace
 
-std::unique_ptr<driver::Driver> make_power_driver(SharedApi api, Layout layout, std::chrono::milliseconds grace) {
-    return std::make_unique<PowerDriver>(std::move(api), std::move(layout), grace);
+std::unique_ptr<driver::Driver> make_power_driver(const SharedApi& api, Layout layout,
+                                                  std::chrono::milliseconds grace) {
+    return std::make_unique<PowerDriver>(api, std::move(layout), grace);
 }
 
 }  // namespace safe::libvirt

@@ -62,9 +62,9 @@ Way way_to(const Attributes& live, const Attributes& wanted) {
     return way;
 }
 
-Result<std::optional<Found>> PowerSwitch::look(const ResourceId& id) const {
+Result<std::unique_ptr<Found>> PowerSwitch::look(const ResourceId& id) const {
     Sighting sighting = finder_.find(id.name(), View::live);
-    if (auto* found = std::get_if<Found>(&sighting)) return std::move(*found);
+    if (auto* found = std::get_if<Found>(&sighting)) return std::make_unique<Found>(std::move(*found));
     if (const auto* unknown = std::get_if<model::Unknown>(&sighting)) return base::fail(unknown->error);
     if (const auto* foreign = std::get_if<model::Foreign>(&sighting))
         return base::fail({.attempt = "use",
@@ -72,11 +72,11 @@ Result<std::optional<Found>> PowerSwitch::look(const ResourceId& id) const {
                            .cause = foreign->what,
                            .advice = foreign->advice,
                            .kind = Error::Kind::refused});
-    return std::nullopt;
+    return nullptr;
 }
 
 Result<void> PowerSwitch::bring_up(const model::Resource& resource, const driver::Context& context) const {
-    Result<std::optional<Found>> found = look(resource.id);
+    Result<std::unique_ptr<Found>> found = look(resource.id);
     if (!found) return base::fail(found.error());
     if (!*found)
         return base::fail({.attempt = "start",
@@ -130,13 +130,13 @@ Result<void> PowerSwitch::adjust(const Found& found, const model::Resource& reso
 Result<void> PowerSwitch::give_memory(const Found& found, const ResourceId& id, Bytes memory,
                                       const driver::Context& context) const {
     if (Result<void> set = api_->set_memory(found.domain.uuid, memory.count); !set) return set;
-    Owner owner = *found.seen.owner;
+    Owner owner = found.owner;
     owner.memory = memory.count;
     if (Result<void> noted = api_->set_metadata(found.domain.uuid, owner_metadata(owner), Affect::live); !noted)
         return noted;
     if (found.domain.paused) return {};  // it can take it when it runs again
     for (const auto end = steady_clock::now() + patience_with_balloon; steady_clock::now() < end;) {
-        const Result<std::optional<Found>> now = look(id);
+        const Result<std::unique_ptr<Found>> now = look(id);
         if (!now) return base::fail(now.error());
         if (!*now || (*now)->seen.memory_in_use >= memory) return {};
         if (!sleep_for(look_every, context)) return base::fail(interrupted("give memory to", id));
@@ -148,7 +148,7 @@ Result<void> PowerSwitch::give_memory(const Found& found, const ResourceId& id, 
 }
 
 Result<void> PowerSwitch::shut_off(const ResourceId& id, const driver::Context& context) const {
-    const Result<std::optional<Found>> found = look(id);
+    const Result<std::unique_ptr<Found>> found = look(id);
     if (!found) return base::fail(found.error());
     if (!*found || !(*found)->domain.active) return {};
     const std::string& uuid = (*found)->domain.uuid;
@@ -167,13 +167,13 @@ Result<void> PowerSwitch::shut_off(const ResourceId& id, const driver::Context& 
     Result<void> cut = api_->cut_power(uuid);
     if (cut) return cut;
     // It may have ended by itself in between.
-    const Result<std::optional<Found>> after = look(id);
+    const Result<std::unique_ptr<Found>> after = look(id);
     return after && (!*after || !(*after)->domain.active) ? Result<void>{} : cut;
 }
 
 Result<bool> PowerSwitch::wait_until_off(const ResourceId& id, const driver::Context& context) const {
     for (const auto end = steady_clock::now() + grace_;;) {
-        const Result<std::optional<Found>> now = look(id);
+        const Result<std::unique_ptr<Found>> now = look(id);
         if (!now) return base::fail(now.error());
         if (!*now || !(*now)->domain.active) return true;
         if (steady_clock::now() >= end) return false;
@@ -182,7 +182,7 @@ Result<bool> PowerSwitch::wait_until_off(const ResourceId& id, const driver::Con
 }
 
 Result<void> PowerSwitch::suspend(const ResourceId& id) const {
-    const Result<std::optional<Found>> found = look(id);
+    const Result<std::unique_ptr<Found>> found = look(id);
     if (!found) return base::fail(found.error());
     if (!*found || !(*found)->domain.active) return {};
     const Domain& domain = (*found)->domain;

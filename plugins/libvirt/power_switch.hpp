@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 
 #include "plugins/libvirt/domain_finder.hpp"
 
@@ -21,7 +22,7 @@ enum class Way {
 
 class PowerSwitch {
  public:
-    PowerSwitch(SharedApi api, const Layout& layout, std::chrono::milliseconds grace)
+    PowerSwitch(const SharedApi& api, const Layout& layout, std::chrono::milliseconds grace)
         : api_(api), layout_(layout), finder_(api, layout), grace_(grace) {}
 
     /// Starts, wakes, adjusts or restarts the guest until it runs as `resource` says.
@@ -34,8 +35,8 @@ class PowerSwitch {
     [[nodiscard]] base::Result<void> suspend(const model::ResourceId& id) const;
 
  private:
-    /// nullopt when there is no such machine of ours; an Error also when another bears its name.
-    [[nodiscard]] base::Result<std::optional<Found>> look(const model::ResourceId& id) const;
+    /// nullptr when there is no such machine of ours; an Error also when another bears its name.
+    [[nodiscard]] base::Result<std::unique_ptr<Found>> look(const model::ResourceId& id) const;
     [[nodiscard]] base::Result<void> start(const Found& found) const;
     [[nodiscard]] base::Result<void> wake(const Found& found) const;
     [[nodiscard]] base::Result<void> adjust(const Found& found, const model::Resource& resource,

@@ -31,9 +31,9 @@ class VmDriver final : public driver::Driver {
     VmDriver(SharedApi api, Layout layout, std::string uri)
         : api_(std::move(api)), layout_(std::move(layout)), uri_(std::move(uri)), finder_(api_, layout_) {}
 
-    std::span<const model::Kind> kinds() const override { return kind_of_vms; }
+    [[nodiscard]] std::span<const model::Kind> kinds() const override { return kind_of_vms; }
 
-    driver::Desire desire(const specs::SafeSpec& spec, model::Mode /*mode*/) const override {
+    [[nodiscard]] driver::Desire desire(const specs::SafeSpec& spec, model::Mode /*mode*/) const override {
         driver::Desire desire;
         for (const specs::VmSpec& vm : spec.vms) {
             if (uri_.starts_with("lxc"))
@@ -67,8 +67,8 @@ class VmDriver final : public driver::Driver {
         return snapshot;
     }
 
-    Assessment classify(model::Action action, const Resource& resource, const Observation& /*observed*/,
-                        std::span<const model::Change> changes) const override {
+    [[nodiscard]] Assessment classify(model::Action action, const Resource& resource, const Observation& /*observed*/,
+                                      std::span<const model::Change> changes) const override {
         if (action == model::Action::remove) return {.verb = "undefine", .summary = ""};
         if (action == model::Action::add) return {.verb = "define", .summary = summary(resource.attributes)};
         // A running guest goes on as it is; what that costs is said at power.
@@ -76,8 +76,8 @@ class VmDriver final : public driver::Driver {
                 .summary = changes.size() == 1 ? model::to_text(changes.front().path) : summary(resource.attributes)};
     }
 
-    model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
-                           model::Mode /*mode*/) const override {
+    [[nodiscard]] model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
+                                         model::Mode /*mode*/) const override {
         return model::Presence::present;
     }
 
@@ -96,7 +96,7 @@ class VmDriver final : public driver::Driver {
 
  private:
     /// What a definition rests on, from what is in it: so it can be told of one that has left the file, too.
-    std::vector<ResourceId> needs(const Attributes& hardware, const std::string& vm) const {
+    [[nodiscard]] std::vector<ResourceId> needs(const Attributes& hardware, const std::string& vm) const {
         std::vector<ResourceId> needs;
         const auto text = [&](std::string_view part, std::string_view key) {
             const model::Value* value = hardware.find(part);
@@ -128,7 +128,7 @@ class VmDriver final : public driver::Driver {
         // One that runs without a definition is gone once it stops.
         if (found == nullptr || !found->domain.persistent) return model::Absent{};
         model::Present present{.attributes = found->seen.hardware, .needs = needs(found->seen.hardware, vm)};
-        present.attributes.set("role", found->seen.owner->role)
+        present.attributes.set("role", found->owner.role)
             .set("type", found->seen.type == host.type ? std::string(best_type) : found->seen.type)
             .set("autostart", found->domain.autostart);
         present.facts.set("uuid", found->domain.uuid).set("type", found->seen.type);
@@ -170,8 +170,8 @@ class VmDriver final : public driver::Driver {
     Result<void> mark_live(const Identity& identity) {
         const Sighting sighting = finder_.find(identity.owner.vm, View::live);
         const auto* live = std::get_if<Found>(&sighting);
-        if (live == nullptr || live->seen.owner->role == identity.owner.role) return {};
-        Owner owner = *live->seen.owner;
+        if (live == nullptr || live->owner.role == identity.owner.role) return {};
+        Owner owner = live->owner;
         owner.role = identity.owner.role;
         return api_->set_metadata(identity.uuid, owner_metadata(owner), Affect::live);
     }

@@ -31,10 +31,11 @@ constexpr std::int64_t filtering = 0;
 Rule rule(std::string name, const Body& body) { return {std::move(name), to_rule_text(body.json())}; }
 
 /// What a VM may send, recognised by the port it comes from.
-void add_sources_of(const SafeSpec& spec, const VmSpec& vm, std::vector<Rule>& rules) {
+void add_sources_of(const SafeSpec& spec, const NetworkSpec& net, const VmSpec& vm, specs::Ipv4 own,
+                    std::vector<Rule>& rules) {
     const std::string tap = specs::tap_of(*spec.safe, vm.name);
     const std::string mac = specs::mac_of(*spec.safe, vm.name);
-    const std::string address = to_text(vm.address->value);
+    const std::string address = to_text(own);
     const auto from_port = [&] { return Body().is("iifname", tap).is("ether saddr", mac); };
     const auto add = [&](std::string_view part, const Body& body) {
         rules.push_back(rule(fmt::format("implied/source/{}: {}", vm.name, part), body));
@@ -55,14 +56,13 @@ void add_sources_of(const SafeSpec& spec, const VmSpec& vm, std::vector<Rule>& r
                     .is("udp sport", dhcp_client)
                     .is("udp dport", dhcp_server)
                     .then("accept"));
-    const NetworkSpec& net = *spec.network;
     if (!net.gateway || net.gateway->value != vm.name) return;
     if (net.users) add("users", from_port().is("ip saddr", address_value(**net.users)).then("accept"));
     if (net.super_users)
         add("super-users", from_port().is("ip saddr", address_value(**net.super_users)).then("accept"));
 }
 
-Chain sources(const SafeSpec& spec) {
+Chain sources(const SafeSpec& spec, const NetworkSpec& net) {
     Chain chain{std::string(sources_chain)};
     std::vector<Rule>& rules = chain.rules;
     rules.push_back(rule("implied/no-vlan", Body().one_of("ether type", {"8021ad", "8021q"}).then("drop")));
@@ -71,7 +71,7 @@ Chain sources(const SafeSpec& spec) {
         rule("implied/no-dhcp-server", Body().is("udp sport", dhcp_server).is("udp dport", dhcp_client).then("drop")));
     rules.push_back(rule("implied/no-redirects", Body().is("icmp type", "redirect").then("drop")));
     for (const VmSpec& vm : spec.vms)
-        if (vm.address) add_sources_of(spec, vm, rules);
+        if (vm.address) add_sources_of(spec, net, vm, **vm.address, rules);
     rules.push_back(rule("implied/no-other-sources", Body().then("drop")));
     return chain;
 }
@@ -84,8 +84,7 @@ Chain hooked(std::string_view hook, std::int64_t priority, std::vector<Rule> fir
     return chain;
 }
 
-std::vector<Chain> hooks(const SafeSpec& spec) {
-    const NetworkSpec& net = *spec.network;
+std::vector<Chain> hooks(const SafeSpec& spec, const NetworkSpec& net) {
     const Body entering = Body().is("meta ibrname", *net.bridge);
     const Body leaving = Body().is("meta obrname", *net.bridge);
     const std::string server = to_text(net.address->address);
@@ -113,24 +112,34 @@ Chain mode_chain(std::string_view name) {
     return chain;
 }
 
-void refuse_uplink(const SafeSpec& spec, std::vector<model::Refusal>& refusals) {
-    if (!spec.network->uplink) return;
-    const std::string subject = fmt::format("network.uplink ({})", to_text(spec.network->uplink->at));
+void refuse_uplink(const NetworkSpec& net, std::vector<model::Refusal>& refusals) {
+    if (!net.uplink) return;
+    const std::string subject = fmt::format("network.uplink ({})", to_text(net.uplink->at));
     refusals.push_back({subject,
                         {"open the uplink", subject, "this build cannot translate addresses yet",
                          "leave network.uplink out", base::Error::Kind::refused}});
 }
 
+std::string meaning(const specs::RuleSpec& rule) {
+    std::string services;
+    for (const auto& [service, at] : rule.allow) services += (services.empty() ? "" : ", ") + to_text(service);
+    return fmt::format("{} to {}: {}", *rule.from, *rule.to, services);
+}
+
 }  // namespace
 
-Firewall compile(const SafeSpec& spec) {
-    Firewall firewall{hooks(spec), mode_chain(open_chain), mode_chain(locked_chain)};
+Firewall compile(const SafeSpec& spec, const NetworkSpec& network) {
+    Firewall firewall{hooks(spec, network), mode_chain(open_chain), mode_chain(locked_chain)};
+    for (const VmSpec& vm : spec.vms)
+        if (vm.address)
+            firewall.labels[fmt::format("implied/source/{}", vm.name)] =
+                fmt::format("{} sends from its own port, MAC and address {} only", vm.name, to_text(**vm.address));
     Chain judge{std::string(base_chain)};
     judge.rules.push_back(rule("implied/arp", Body().one_of("arp operation", {"reply", "request"}).then("accept")));
     judge.rules.push_back(rule("implied/invalid", Body().any_of("ct state", {"invalid"}).then("drop")));
-    refuse_uplink(spec, firewall.refusals);
+    refuse_uplink(network, firewall.refusals);
     for (const specs::RuleSpec& declared : spec.firewall) {
-        auto rules = declared_rules(spec, declared);
+        auto rules = declared_rules(spec, network, declared);
         if (!rules) {
             firewall.refusals.push_back({rules.error().object, rules.error()});
             continue;
@@ -139,12 +148,13 @@ Firewall compile(const SafeSpec& spec) {
                        : *declared.when == specs::When::open ? firewall.open
                                                              : firewall.locked;
         std::ranges::move(*rules, std::back_inserter(chain.rules));
+        firewall.labels[declared.name] = meaning(declared);
     }
     for (const std::string_view mode : mode_chains)
         judge.rules.push_back(rule(fmt::format("implied/{}", mode), Body().enter("jump", mode)));
     judge.rules.push_back(rule("implied/default-drop", Body().then("drop")));
 
-    firewall.base.push_back(sources(spec));
+    firewall.base.push_back(sources(spec, network));
     firewall.base.push_back(std::move(judge));
     for (const std::string_view name : {mark_chain, open_chain, locked_chain})
         firewall.base.push_back({std::string(name)});

@@ -10,6 +10,8 @@
 // name, so that the firewall stands before they exist.
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "plugins/nftables/ruleset.hpp"
@@ -22,10 +24,11 @@ struct Firewall {
     std::vector<Chain> base;  // chain base, those with hooks, and what they need
     Chain open;
     Chain locked;
+    std::map<std::string, std::string> labels = {};  // what a rule means, by its key in attributes
     std::vector<model::Refusal> refusals = {};
 };
 
-/// The spec must have a network.
-[[nodiscard]] Firewall compile(const specs::SafeSpec& spec);
+/// `network` is the spec's own.
+[[nodiscard]] Firewall compile(const specs::SafeSpec& spec, const specs::NetworkSpec& network);
 
 }  // namespace safe::nftables

@@ -12,6 +12,7 @@ namespace {
 
 using specs::Cidr;
 using specs::Endpoint;
+using specs::NetworkSpec;
 using specs::SafeSpec;
 using specs::Service;
 using specs::VmSpec;
@@ -29,23 +30,23 @@ bool inside(const Cidr& inner, const Cidr& outer) {
     return inner.prefix >= outer.prefix && outer.contains(inner.network());
 }
 
-const VmSpec* gateway_of(const SafeSpec& spec) {
-    return spec.network->gateway ? spec.vm(**spec.network->gateway) : nullptr;
+const VmSpec* gateway_of(const SafeSpec& spec, const NetworkSpec& net) {
+    return net.gateway ? spec.vm(**net.gateway) : nullptr;
 }
 
 Cidr single(specs::Ipv4 address) { return {address, host_prefix}; }
 
 /// An address or network of the file can lie anywhere: with VMs, behind the gateway, outside, or in several of these.
-std::vector<Place> places_of_addresses(const SafeSpec& spec, const Cidr& addresses) {
-    const specs::NetworkSpec& net = *spec.network;
+std::vector<Place> places_of_addresses(const SafeSpec& spec, const NetworkSpec& net, const Cidr& addresses) {
+    const VmSpec* gateway = gateway_of(spec, net);
     std::vector<Place> places;
     for (const VmSpec& vm : spec.vms)
         if (vm.address && addresses.contains(**vm.address)) places.push_back({vm.name, &vm, single(**vm.address)});
     bool all_known = false;
     const auto add_zone = [&](std::string_view label, const std::optional<specs::Located<Cidr>>& zone) {
-        if (!zone || !zone->value.overlaps(addresses) || gateway_of(spec) == nullptr) return;
+        if (!zone || !zone->value.overlaps(addresses) || gateway == nullptr) return;
         const bool whole = inside(addresses, **zone);
-        places.push_back({std::string(label), gateway_of(spec), whole ? addresses : **zone});
+        places.push_back({std::string(label), gateway, whole ? addresses : **zone});
         all_known = all_known || whole;
     };
     add_zone("@users", net.users);
@@ -60,16 +61,16 @@ std::vector<Place> places_of_addresses(const SafeSpec& spec, const Cidr& address
     return places;
 }
 
-std::vector<Place> places_of(const SafeSpec& spec, const Endpoint& endpoint) {
+std::vector<Place> places_of(const SafeSpec& spec, const NetworkSpec& net, const Endpoint& endpoint) {
     switch (endpoint.kind) {
         case Endpoint::Kind::vm:
             return {{endpoint.vm->name, endpoint.vm, endpoint.addresses}};
         case Endpoint::Kind::users:
-            return {{"@users", gateway_of(spec), endpoint.addresses}};
+            return {{"@users", gateway_of(spec, net), endpoint.addresses}};
         case Endpoint::Kind::super_users:
-            return {{"@super-users", gateway_of(spec), endpoint.addresses}};
+            return {{"@super-users", gateway_of(spec, net), endpoint.addresses}};
         case Endpoint::Kind::address:
-            return places_of_addresses(spec, endpoint.addresses);
+            return places_of_addresses(spec, net, endpoint.addresses);
     }
     return {};
 }
@@ -148,7 +149,8 @@ base::Error refusal(const specs::RuleSpec& rule, std::string cause, std::string 
 
 }  // namespace
 
-base::Result<std::vector<Rule>> declared_rules(const SafeSpec& spec, const specs::RuleSpec& rule) {
+base::Result<std::vector<Rule>> declared_rules(const SafeSpec& spec, const NetworkSpec& net,
+                                               const specs::RuleSpec& rule) {
     std::vector<std::vector<Place>> ends;
     for (const auto* word : {&rule.from, &rule.to}) {
         const auto endpoint = specs::resolve_endpoint(spec, **word);
@@ -157,10 +159,10 @@ base::Result<std::vector<Rule>> declared_rules(const SafeSpec& spec, const specs
                 refusal(rule, fmt::format("no VM, zone or address is called {}", **word), "correct the name"));
         if (endpoint->vm != nullptr && !endpoint->vm->address)
             return base::fail(refusal(rule, fmt::format("{} has no address", **word), "give the VM an address"));
-        ends.push_back(places_of(spec, *endpoint));
+        ends.push_back(places_of(spec, net, *endpoint));
         // A zone is behind the gateway's port; without a gateway it is nowhere, and must not become the outside.
         const bool zone = endpoint->kind == Endpoint::Kind::users || endpoint->kind == Endpoint::Kind::super_users;
-        if (zone && gateway_of(spec) == nullptr)
+        if (zone && gateway_of(spec, net) == nullptr)
             return base::fail(refusal(rule, fmt::format("{} are behind a gateway, and there is none", **word),
                                       "name a VM in network.gateway"));
     }

@@ -10,8 +10,11 @@
 
 namespace safe::nftables {
 
-/// Fails when the rule names something that this spec does not have, or traffic that never crosses the bridge.
-[[nodiscard]] base::Result<std::vector<Rule>> declared_rules(const specs::SafeSpec& spec, const specs::RuleSpec& rule);
+/// `network` is the spec's own. Fails when the rule names something that this spec does not have, or traffic that never
+/// crosses the bridge.
+[[nodiscard]] base::Result<std::vector<Rule>> declared_rules(const specs::SafeSpec& spec,
+                                                             const specs::NetworkSpec& network,
+                                                             const specs::RuleSpec& rule);
 
 /// As libnftables lists it: an address alone when it is a single one.
 [[nodiscard]] Json address_value(const specs::Cidr& addresses);

@@ -25,14 +25,6 @@ using model::Resource;
 using model::ResourceId;
 using model::Unknown;
 
-std::size_t count_rules(const model::Branch& branch) {
-    std::size_t count = 0;
-    for (const model::Entry& entry : branch.entries())
-        if (const model::Branch* inner = entry.value.branch())
-            count += entry.key == "rules" ? inner->entries().size() : count_rules(*inner);
-    return count;
-}
-
 std::string counted(std::size_t count, std::string_view noun) {
     return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
@@ -49,27 +41,29 @@ class NftablesDriver final : public driver::Driver {
 
     [[nodiscard]] driver::Desire desire(const specs::SafeSpec& spec, Mode mode) const override {
         if (!spec.network) return without_network(spec);
-        Firewall firewall = compile(spec);
+        Firewall firewall = compile(spec, *spec.network);
         driver::Desire desire{{}, std::move(firewall.refusals)};
         desire.resources.push_back({id_of(base_chain), Presence::present, attributes_of(base_chain, firewall.base)});
         std::vector<ResourceId> below_open{id_of(base_chain)};
         for (const specs::VmSpec& vm : spec.vms)
             if (*vm.role == specs::Role::workspace) below_open.push_back(make_id(Kind::power, vm.name));
-        desire.resources.push_back(of_mode(std::move(firewall.open), mode == Mode::open, std::move(below_open)));
-        desire.resources.push_back(of_mode(std::move(firewall.locked), mode == Mode::locked, {id_of(base_chain)}));
+        desire.resources.push_back(of_mode(firewall.open, mode == Mode::open, std::move(below_open)));
+        desire.resources.push_back(of_mode(firewall.locked, mode == Mode::locked, {id_of(base_chain)}));
+        for (Resource& resource : desire.resources) resource.labels = firewall.labels;
         return desire;
     }
 
     [[nodiscard]] model::Snapshot observe(const driver::Scope& scope, const driver::Context& /*context*/) override {
         model::Snapshot snapshot;
-        auto table = look();
-        for (const ResourceId& id : scope.ids)
-            snapshot.observations.emplace(id, table ? observation(id, *table) : Unknown{table.error()});
-        if (!table) {
-            snapshot.enumeration_failed = table.error();
+        const auto look = look_at_table();
+        if (!look) {
+            for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, Unknown{look.error()});
+            snapshot.enumeration_failed = look.error();
             return snapshot;
         }
-        if (scope.enumerate && *table && (*table)->ours()) add_all_of_ours(**table, snapshot);
+        const Table* table = look->get();
+        for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, observation(id, table));
+        if (scope.enumerate && table != nullptr && table->ours()) add_all_of_ours(*table, snapshot);
         if (!scope.ids.empty() && !kernel_is_able_) ask_for_features(snapshot);
         return snapshot;
     }
@@ -110,7 +104,7 @@ class NftablesDriver final : public driver::Driver {
  private:
     static ResourceId id_of(std::string_view chain) { return make_id(Kind::ruleset, chain); }
 
-    static Resource of_mode(Chain chain, bool wanted, std::vector<ResourceId> needs) {
+    static Resource of_mode(const Chain& chain, bool wanted, std::vector<ResourceId> needs) {
         Resource resource{id_of(chain.name)};
         resource.needs = std::move(needs);
         if (!wanted) return resource;
@@ -130,17 +124,19 @@ class NftablesDriver final : public driver::Driver {
         return desire;
     }
 
-    base::Result<std::optional<Table>> look() {
+    /// nullptr: there is none.
+    base::Result<std::unique_ptr<const Table>> look_at_table() {
         auto listed = api_->list(table_);
         if (!listed) return base::fail(std::move(listed.error()));
-        if (!*listed) return std::nullopt;
-        auto table = parse_table(**listed);
+        const std::optional<Json>& objects = *listed;
+        if (!objects) return nullptr;
+        auto table = parse_table(*objects);
         if (!table) return base::fail(std::move(table.error()));
-        return *std::move(table);
+        return std::make_unique<const Table>(*std::move(table));
     }
 
-    [[nodiscard]] Observation observation(const ResourceId& id, const std::optional<Table>& table) const {
-        if (!table) return Absent{};
+    [[nodiscard]] Observation observation(const ResourceId& id, const Table* table) const {
+        if (table == nullptr) return Absent{};
         if (!table->ours())
             return Foreign{fmt::format("the table bridge {} has no chain {}", table_, mark_chain),
                            fmt::format("if nobody needs it, `nft delete table bridge {}`", table_)};
@@ -152,7 +148,7 @@ class NftablesDriver final : public driver::Driver {
 
     void add_all_of_ours(const Table& table, model::Snapshot& snapshot) const {
         const auto add = [&](std::string_view name) {
-            Observation seen = observation(id_of(name), table);
+            Observation seen = observation(id_of(name), &table);
             if (std::holds_alternative<Present>(seen)) snapshot.observations.emplace(id_of(name), std::move(seen));
         };
         add(base_chain);
@@ -172,22 +168,22 @@ class NftablesDriver final : public driver::Driver {
 
     base::Result<void> make(const std::string& name, bool remove, const model::Attributes& attributes) {
         // What was seen before the step has no handles: they are taken from the table as it is now.
-        auto table = look();
-        if (!table) return base::fail(std::move(table.error()));
+        const auto look = look_at_table();
+        if (!look) return base::fail(look.error());
+        const Table* table = look->get();
         const bool is_base = name == base_chain;
-        if (*table && !(*table)->ours())
+        if (table != nullptr && !table->ours())
             return base::fail(
                 {"change", "the table bridge " + table_, "it is not ours", "plan again", base::Error::Kind::refused});
         if (remove) {
-            if (!*table) return {};
-            return transact(is_base ? delete_table(table_) : emptied(**table, name));
+            if (table == nullptr) return {};
+            return transact(is_base ? delete_table(table_) : emptied(*table, name));
         }
-        if (!*table && !is_base)
+        if (table == nullptr && !is_base)
             return base::fail({"fill", "the chain " + name, "the table bridge " + table_ + " is gone", "apply again"});
         auto wanted = chains_of(name, attributes);
         if (!wanted) return base::fail(std::move(wanted.error()));
-        auto commands = changes(table_, *table ? &**table : nullptr, *wanted,
-                                is_base ? Extent::whole_table : Extent::wanted_chains);
+        auto commands = changes(table_, table, *wanted, is_base ? Extent::whole_table : Extent::wanted_chains);
         if (!commands) return base::fail(std::move(commands.error()));
         return transact(*commands);
     }
@@ -209,11 +205,9 @@ class NftablesDriver final : public driver::Driver {
 
 }  // namespace
 
-std::unique_ptr<driver::Driver> make_driver(Options options) {
-    return make_driver(std::move(options), make_kernel_api());
-}
+std::unique_ptr<driver::Driver> make_driver(const Options& options) { return make_driver(options, make_kernel_api()); }
 
-std::unique_ptr<driver::Driver> make_driver(Options options, std::unique_ptr<Api> api) {
+std::unique_ptr<driver::Driver> make_driver(const Options& options, std::unique_ptr<Api> api) {
     return std::make_unique<NftablesDriver>(options, std::move(api));
 }
 

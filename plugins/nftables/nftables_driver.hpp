@@ -15,9 +15,9 @@ struct Options {
 };
 
 /// On the kernel of this network namespace. Needs CAP_NET_ADMIN from the first observe on.
-[[nodiscard]] std::unique_ptr<driver::Driver> make_driver(Options options);
+[[nodiscard]] std::unique_ptr<driver::Driver> make_driver(const Options& options);
 
 /// On another nftables: what tests use.
-[[nodiscard]] std::unique_ptr<driver::Driver> make_driver(Options options, std::unique_ptr<Api> api);
+[[nodiscard]] std::unique_ptr<driver::Driver> make_driver(const Options& options, std::unique_ptr<Api> api);
 
 }  // namespace safe::nftables

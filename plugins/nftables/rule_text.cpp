@@ -94,6 +94,7 @@ std::optional<std::vector<std::string>> sorted_texts(const Json& list) {
     }
     std::ranges::sort(texts);
     std::vector<std::string> sorted;
+    sorted.reserve(texts.size());
     for (auto& [size, text] : texts) sorted.push_back(std::move(text));
     return sorted;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -14,6 +15,10 @@ namespace {
 using model::Branch;
 using model::Entry;
 using model::Value;
+
+// Keys of attributes: the rules of the chain called like the ruleset, and of another chain.
+constexpr std::string_view main_rules = "rules";
+constexpr std::string_view other_rules = "rules/";
 
 constexpr std::string_view part_separator = ": ";
 constexpr std::string_view stranger_prefix = "unknown/handle-";
@@ -58,13 +63,11 @@ Branch rules_branch(const std::vector<Rule>& rules) {
     return {Branch::Order::significant, std::move(entries)};
 }
 
-Branch chain_branch(const Chain& chain) {
+Branch hook_branch(const std::optional<Hook>& hook) {
     Branch branch;
-    if (chain.hook) {
-        branch.set("type", chain.hook->type).set("hook", chain.hook->hook);
-        branch.set("priority", chain.hook->priority).set("policy", chain.hook->policy);
-    }
-    if (!chain.rules.empty()) branch.set("rules", rules_branch(chain.rules));
+    if (!hook) return branch;
+    branch.set("type", hook->type).set("hook", hook->hook);
+    branch.set("priority", hook->priority).set("policy", hook->policy);
     return branch;
 }
 
@@ -122,16 +125,13 @@ bool read_rules(const Branch& branch, std::vector<Rule>& rules) {
     return true;
 }
 
-std::optional<Chain> read_chain(std::string_view name, const Branch& branch) {
-    Chain chain{std::string(name)};
+std::optional<Hook> read_hook(const Branch& branch) {
     const auto* type = model::get<std::string>(branch, "type");
     const auto* hook = model::get<std::string>(branch, "hook");
     const auto* priority = model::get<std::int64_t>(branch, "priority");
     const auto* policy = model::get<std::string>(branch, "policy");
-    if (type && hook && priority && policy) chain.hook = {*type, *hook, *priority, *policy};
-    if (const Value* rules = branch.find("rules"))
-        if (rules->branch() == nullptr || !read_rules(*rules->branch(), chain.rules)) return std::nullopt;
-    return chain;
+    if (!type || !hook || !priority || !policy) return std::nullopt;
+    return Hook{*type, *hook, *priority, *policy};
 }
 
 std::optional<Hook> hook_of(const Json& chain) {
@@ -180,10 +180,13 @@ model::Attributes attributes_of(std::string_view ruleset, const std::vector<Chai
     model::Attributes attributes;
     Branch others;
     for (const Chain& chain : chains) {
-        if (chain.name == ruleset && !chain.hook)
-            attributes.set("rules", rules_branch(chain.rules));
-        else
-            others.set(chain.name, chain_branch(chain));
+        if (chain.name == ruleset && !chain.hook) {
+            attributes.set(main_rules, rules_branch(chain.rules));
+            continue;
+        }
+        others.set(chain.name, hook_branch(chain.hook));
+        if (!chain.rules.empty())
+            attributes.set(fmt::format("{}{}", other_rules, chain.name), rules_branch(chain.rules));
     }
     if (!others.empty()) attributes.set("chains", std::move(others));
     return attributes;
@@ -201,32 +204,45 @@ model::Attributes attributes_of(std::string_view ruleset, const Table& table) {
     model::Attributes attributes = attributes_of(ruleset, chains);
     if (!whole) return attributes;
     Branch objects;
-    for (const auto& [kind, name] : table.objects) objects.set(kind + " " + name, "unknown");
+    for (const auto& [kind, name] : table.objects) objects.set(fmt::format("{} {}", kind, name), "unknown");
     if (!objects.empty()) attributes.set("objects", std::move(objects));
     if (table.flagged) attributes.set("flags", "dormant or another");
     return attributes;
 }
 
 base::Result<std::vector<Chain>> chains_of(std::string_view ruleset, const model::Attributes& attributes) {
-    std::vector<Chain> chains;
+    std::map<std::string, Chain> chains;
+    const auto chain = [&](std::string_view name) -> Chain& {
+        return chains.try_emplace(std::string(name), Chain{std::string(name)}).first->second;
+    };
     for (const Entry& entry : attributes.entries()) {
         const Branch* branch = entry.value.branch();
         if (branch == nullptr) return base::fail(unreadable(ruleset, entry.key + " is not a tree"));
-        if (entry.key == "rules") {
-            Chain chain{std::string(ruleset)};
-            if (!read_rules(*branch, chain.rules)) return base::fail(unreadable(ruleset, "a rule is not a text"));
-            chains.push_back(std::move(chain));
-        } else if (entry.key == "chains") {
-            for (const auto& [name, value] : branch->entries()) {
-                auto chain = value.branch() ? read_chain(name, *value.branch()) : std::nullopt;
-                if (!chain) return base::fail(unreadable(ruleset, "chain " + name + " is not a tree of rules"));
-                chains.push_back(*std::move(chain));
-            }
+        if (entry.key == "chains") {
+            for (const auto& [name, value] : branch->entries())
+                chain(name).hook = value.branch() ? read_hook(*value.branch()) : std::nullopt;
+        } else if (entry.key == main_rules || entry.key.starts_with(other_rules)) {
+            const std::string_view name =
+                entry.key == main_rules ? ruleset : std::string_view(entry.key).substr(other_rules.size());
+            if (!read_rules(*branch, chain(name).rules))
+                return base::fail(unreadable(ruleset, fmt::format("a rule of chain {} is not a text", name)));
         } else {
             return base::fail(unreadable(ruleset, entry.key + " is not known"));
         }
     }
-    return chains;
+    std::vector<Chain> list;
+    list.reserve(chains.size());
+    for (auto& [name, one] : chains) list.push_back(std::move(one));
+    return list;
+}
+
+std::size_t count_rules(const model::Attributes& attributes) {
+    std::size_t count = 0;
+    for (const Entry& entry : attributes.entries())
+        if (const Branch* rules = entry.value.branch();
+            rules != nullptr && (entry.key == main_rules || entry.key.starts_with(other_rules)))
+            count += rules->entries().size();
+    return count;
 }
 
 }  // namespace safe::nftables

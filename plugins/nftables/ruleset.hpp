@@ -81,12 +81,16 @@ struct Table {
 /// From what Api::list returns.
 [[nodiscard]] base::Result<Table> parse_table(const Json& listed);
 
-/// What is owned of ruleset/<name>: {rules} of the chain of that name, and for base also {chains} with the others.
+/// What is owned of ruleset/<name>: `rules` of the chain of that name; for base also `chains`, the others with their
+/// hooks, and `rules/<chain>` of each of these that has any.
 [[nodiscard]] model::Attributes attributes_of(std::string_view ruleset, const std::vector<Chain>& chains);
 /// The same of a listed table. A rule without a name, or with one that was there before, gets one from its handle.
 [[nodiscard]] model::Attributes attributes_of(std::string_view ruleset, const Table& table);
 
 /// The inverse of the first. Fails on what it cannot have made.
 [[nodiscard]] base::Result<std::vector<Chain>> chains_of(std::string_view ruleset, const model::Attributes& attributes);
+
+/// Rules of the file and implied ones, each counted once, however many parts it has.
+[[nodiscard]] std::size_t count_rules(const model::Attributes& attributes);
 
 }  // namespace safe::nftables

@@ -80,8 +80,8 @@ class Batch {
         const auto stay = rules_that_stay(there, wanted);
         std::size_t next = 0;
         for (std::size_t i = 0; i < there.size(); ++i) {
-            if (stay[i]) {
-                for (; next < *stay[i]; ++next)
+            if (const auto place = stay[i]) {
+                for (; next < *place; ++next)
                     if (auto done = put_rule(chain, wanted[next], there[i].handle); !done) return done;
                 ++next;
             } else {
@@ -104,10 +104,10 @@ class Batch {
 
  private:
     static Json named(const std::string& name) { return Json::object({{"family", "bridge"}, {"name", name}}); }
-    Json in_table(const std::string& name) const {
+    [[nodiscard]] Json in_table(const std::string& name) const {
         return Json::object({{"family", "bridge"}, {"table", table_}, {"name", name}});
     }
-    Json rule_in(const std::string& chain) const {
+    [[nodiscard]] Json rule_in(const std::string& chain) const {
         return Json::object({{"family", "bridge"}, {"table", table_}, {"chain", chain}});
     }
 

@@ -1,5 +1,6 @@
 #include "reconciler/applying/driver_set.hpp"
 
+#include <algorithm>
 #include <future>
 #include <iterator>
 
@@ -35,14 +36,12 @@ Looked DriverSet::look(const specs::SafeSpec& spec, model::Mode mode, const driv
     std::vector<std::future<Snapshot>> snapshots;
     for (const std::unique_ptr<Driver>& driver : drivers_) {
         Desire desire = driver->desire(spec, mode);
-        driver::Scope scope;
-        for (model::Resource& resource : desire.resources) {
-            scope.ids.push_back(resource.id);
-            looked.desired.emplace(resource.id, resource);
-            looked.question.desired.push_back(std::move(resource));
-        }
+        for (const model::Resource& resource : desire.resources) looked.desired.emplace(resource.id, resource);
+        std::ranges::copy(desire.resources, std::back_inserter(looked.question.desired));
         std::ranges::move(desire.refusals, std::back_inserter(looked.question.refusals));
-        snapshots.push_back(std::async(std::launch::async, [&driver, &context, scope = std::move(scope)] {
+        snapshots.push_back(std::async(std::launch::async, [&driver, &context, wanted = std::move(desire.resources)] {
+            driver::Scope scope{.ids = {}, .enumerate = true, .wanted = wanted};
+            for (const model::Resource& resource : wanted) scope.ids.push_back(resource.id);
             return driver->observe(scope, context);
         }));
     }

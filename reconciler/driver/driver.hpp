@@ -39,8 +39,8 @@ struct Desire {
 struct Scope {
     std::vector<model::ResourceId> ids;  // each gets an observation
     bool enumerate = true;               // also find what else of ours is there
-    /// What desire() said, where it is known: a hint where to look (a source file, a name that may be taken), never what
-    /// to answer.
+    /// What desire() said, where it is known: a hint where to look (a source file, a name that may be taken), never
+    /// what to answer.
     std::span<const model::Resource> wanted = {};
 };
 

@@ -54,9 +54,9 @@ struct Step {
     Action action = Action::add;
     std::string verb;
     std::string summary;
-    std::vector<Change> changes;           // for add: from nothing; empty for remove
+    std::vector<Change> changes;                // for add: from nothing; empty for remove
     std::map<std::string, std::string> labels;  // Resource::labels
-    std::vector<StepIndex> requires_done;  // indices of earlier steps of the same plan, ascending
+    std::vector<StepIndex> requires_done;       // indices of earlier steps of the same plan, ascending
     Disruption disruption = Disruption::none;
     std::string destroys = {};
     /// Removed (or brought back) only for a change of this resource below it, and wanted again.

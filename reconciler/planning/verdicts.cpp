@@ -164,9 +164,8 @@ class Judge {
     }
 
     Error blocked_by(Node node, std::string cause) const {
-        return {.attempt = verdicts_[node].assessment.verb,
-                .object = to_text(graph_.id(node)),
-                .cause = std::move(cause)};
+        return {
+            .attempt = verdicts_[node].assessment.verb, .object = to_text(graph_.id(node)), .cause = std::move(cause)};
     }
 
     // --- changes that must have their dependents down

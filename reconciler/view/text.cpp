@@ -78,7 +78,8 @@ std::string change_line(const Change& change, const Labels& labels, const Style&
     const std::string path = printable(model::to_text(change.path));
     const auto text = [&](const model::Value& value) { return entry_text(change.path.back(), value, labels); };
     switch (change.what) {
-        case Change::What::add: return paint(Tone::add, two_columns("+ " + path, text(*change.after)), style);
+        case Change::What::add:
+            return paint(Tone::add, two_columns("+ " + path, text(*change.after)), style);
         case Change::What::remove:
             return paint(Tone::remove, two_columns("- " + path, text(*change.before)), style);
         case Change::What::change:
@@ -87,10 +88,10 @@ std::string change_line(const Change& change, const Labels& labels, const Style&
                                      printable(to_text(*change.after))),
                          style);
         case Change::What::move:
-            return paint(Tone::change,
-                         fmt::format("~ {}  moves from place {} to {}", path, to_text(*change.before),
-                                     to_text(*change.after)),
-                         style);
+            return paint(
+                Tone::change,
+                fmt::format("~ {}  moves from place {} to {}", path, to_text(*change.before), to_text(*change.after)),
+                style);
     }
     return "";
 }

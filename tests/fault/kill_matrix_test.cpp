@@ -1,7 +1,7 @@
-// Killed before, inside and after every call of a driver, then applied again: the same world as if nothing had happened, and
-// nothing left to do. Natively against a libvirtd of the test's own, without the firewall, whose kernel part cannot be had
-// everywhere; in the appliance (SAFE_FAULT_SPEC names the spec) with everything. SAFE_FAULT_SHARE=k/n takes every n-th point
-// from the k-th on, so that a short run covers another part each time.
+// Killed before, inside and after every call of a driver, then applied again: the same world as if nothing had
+// happened, and nothing left to do. Natively against a libvirtd of the test's own, without the firewall, whose kernel
+// part cannot be had everywhere; in the appliance (SAFE_FAULT_SPEC names the spec) with everything.
+// SAFE_FAULT_SHARE=k/n takes every n-th point from the k-th on, so that a short run covers another part each time.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -26,14 +26,14 @@ using Durations = std::map<std::string, std::chrono::microseconds>;
 
 /// Writes how long each step took, one a line, for the kills inside.
 class Timekeeper final : public applying::Listener {
-   public:
+ public:
     explicit Timekeeper(const fs::path& file) : file_(file) {}
     void step_ended(const model::Step& step, const model::Outcome& /*outcome*/,
                     std::chrono::milliseconds took) override {
         file_ << step_name(step) << '\t' << took.count() << std::endl;
     }
 
-   private:
+ private:
     std::ofstream file_;
 };
 
@@ -46,7 +46,7 @@ std::string output_of(const std::string& command) {
 }
 
 class KillMatrix : public ::testing::Test {
-   protected:
+ protected:
     void SetUp() override {
         // QEMU runs as another user and must reach its disks below this directory.
         fs::permissions(directory_.path(), fs::perms(0711));
@@ -57,8 +57,8 @@ class KillMatrix : public ::testing::Test {
         }
         const std::string file = given != nullptr ? given : write_spec();
         specs::Loaded loaded = specs::load_file(file);
-        ASSERT_TRUE(loaded.spec.has_value()) << file << ": "
-                                             << (loaded.diagnostics.empty() ? "" : to_text(loaded.diagnostics[0]));
+        ASSERT_TRUE(loaded.spec.has_value())
+            << file << ": " << (loaded.diagnostics.empty() ? "" : to_text(loaded.diagnostics[0]));
         spec_ = std::move(*loaded.spec);
         script_ = std::string(SAFE_SOURCE_DIR) + "/tests/fault/world";
         if (const char* script = std::getenv("SAFE_FAULT_WORLD")) script_ = script;
@@ -93,7 +93,8 @@ vms:
     fs::path state() const { return directory_.path() / "state"; }
 
     std::string world(const std::string& verb) const {
-        return output_of(fmt::format("{} {} {} {} {}", script_, verb, *spec_.hypervisor, *spec_.safe, state().string()));
+        return output_of(
+            fmt::format("{} {} {} {} {}", script_, verb, *spec_.hypervisor, *spec_.safe, state().string()));
     }
     void forget() const { EXPECT_EQ(world("forget"), "") << "the world could not be emptied"; }
 
@@ -111,8 +112,7 @@ vms:
         fs::create_directories(state());
         fs::permissions(state(), fs::perms(0711));
         std::vector<std::unique_ptr<driver::Driver>> drivers;
-        for (auto& real : real_drivers())
-            drivers.push_back(std::make_unique<KillingDriver>(std::move(real), point));
+        for (auto& real : real_drivers()) drivers.push_back(std::make_unique<KillingDriver>(std::move(real), point));
         applying::DriverSet set(std::move(drivers));
         const applying::Goal goal{.spec = spec_, .mode = model::Mode::open};
         auto journal = applying::Journal::open(state() / "journal.jsonl");
@@ -122,9 +122,11 @@ vms:
         const model::Report report = applying::apply(goal, std::move(first), execution, {});
         for (const model::Outcome& outcome : report.outcomes)
             if (outcome.error) fmt::print(stderr, "{}\n", to_text(*outcome.error));
-        for (const model::Refusal& refusal : report.remaining.refusals) fmt::print(stderr, "{}\n", to_text(refusal.error));
+        for (const model::Refusal& refusal : report.remaining.refusals)
+            fmt::print(stderr, "{}\n", to_text(refusal.error));
         for (const model::Held& held : report.remaining.unknown) fmt::print(stderr, "{}\n", to_text(held.error));
-        const bool clear = report.remaining.steps.empty() && report.remaining.unknown.empty() && report.remaining.refusals.empty();
+        const bool clear =
+            report.remaining.steps.empty() && report.remaining.unknown.empty() && report.remaining.refusals.empty();
         return clear ? 0 : report.outcomes.empty() ? 2 : 1;
     }
 
@@ -176,7 +178,8 @@ TEST_F(KillMatrix, KilledAnywhereThenAppliedItConverges) {
     std::size_t tried = 0;
     for (std::size_t i = first; i < points.size(); i += stride, ++tried) {
         const KillPoint& point = points[i];
-        SCOPED_TRACE(fmt::format("killed at {} ({}, {} us in)", point.step, static_cast<int>(point.when), point.into.count()));
+        SCOPED_TRACE(
+            fmt::format("killed at {} ({}, {} us in)", point.step, static_cast<int>(point.when), point.into.count()));
         forget();
         const int killed = apply_in_child(point);
         ASSERT_TRUE(WIFSIGNALED(killed) && WTERMSIG(killed) == SIGKILL) << "the kill did not happen";

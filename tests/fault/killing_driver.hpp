@@ -1,5 +1,5 @@
-// A driver that is killed: passes everything on to a real one, and ends the whole process with SIGKILL before, inside or
-// after one chosen call of apply. What it leaves behind is what a power cut or an impatient operator leaves behind.
+// A driver that is killed: passes everything on to a real one, and ends the whole process with SIGKILL before, inside
+// or after one chosen call of apply. What it leaves behind is what a power cut or an impatient operator leaves behind.
 #pragma once
 
 #include <signal.h>
@@ -27,7 +27,7 @@ struct KillPoint {
 }
 
 class KillingDriver final : public driver::Driver {
-   public:
+ public:
     KillingDriver(std::unique_ptr<driver::Driver> real, std::optional<KillPoint> point)
         : real_(std::move(real)), point_(std::move(point)) {}
 
@@ -64,7 +64,7 @@ class KillingDriver final : public driver::Driver {
         return result;
     }
 
-   private:
+ private:
     static void die() { ::kill(::getpid(), SIGKILL); }
 
     std::unique_ptr<driver::Driver> real_;

@@ -1,5 +1,6 @@
-// Plays every story: the real drivers say what is wanted and what it costs, observed.yaml says what is there, and the plan
-// must be the one a reviewer has agreed to. Then the plan is carried out in thought, and nothing may be left to do.
+// Plays every story: the real drivers say what is wanted and what it costs, observed.yaml says what is there, and the
+// plan must be the one a reviewer has agreed to. Then the plan is carried out in thought, and nothing may be left to
+// do.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -35,7 +36,7 @@ void expect_golden(const fs::path& file, const std::string& text) {
 }
 
 class Story : public ::testing::TestWithParam<fs::path> {
-   protected:
+ protected:
     void SetUp() override {
         const std::string yaml = read(GetParam() / "safe.yaml");
         // Plans must not depend on where the checkout lies.
@@ -54,7 +55,14 @@ class Story : public ::testing::TestWithParam<fs::path> {
     }
 
     planning::Question question(WrittenWorld world) const {
-        planning::Question question{.safe = *spec_.safe, .mode = mode_, .spec_digest = spec_.digest, .desired = {}, .observed = std::move(world.observed), .blind = std::move(world.blind), .refusals = refusals_, .notes = {}};
+        planning::Question question{.safe = *spec_.safe,
+                                    .mode = mode_,
+                                    .spec_digest = spec_.digest,
+                                    .desired = {},
+                                    .observed = std::move(world.observed),
+                                    .blind = std::move(world.blind),
+                                    .refusals = refusals_,
+                                    .notes = {}};
         for (const auto& [id, resource] : desired_) question.desired.push_back(resource);
         return question;
     }
@@ -67,14 +75,16 @@ class Story : public ::testing::TestWithParam<fs::path> {
 };
 
 /// The world after the steps of `plan` have done what they say.
-std::map<model::ResourceId, model::Observation> carried_out(const planning::Question& question, const model::Plan& plan,
-                                                            const std::map<model::ResourceId, model::Resource>& desired) {
+std::map<model::ResourceId, model::Observation> carried_out(
+    const planning::Question& question, const model::Plan& plan,
+    const std::map<model::ResourceId, model::Resource>& desired) {
     auto world = question.observed;
     for (const model::Step& step : plan.steps) {
         if (step.action == model::Action::remove)
             world.insert_or_assign(step.resource, model::Absent{});
         else
-            world.insert_or_assign(step.resource, model::Present{.attributes = desired.at(step.resource).attributes, .needs = desired.at(step.resource).needs});
+            world.insert_or_assign(step.resource, model::Present{.attributes = desired.at(step.resource).attributes,
+                                                                 .needs = desired.at(step.resource).needs});
     }
     return world;
 }

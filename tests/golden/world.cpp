@@ -29,8 +29,9 @@ Value scalar_of(const YAML::Node& node, const Value* like) {
     const model::Scalar* scalar = like != nullptr ? like->scalar() : nullptr;
     if (scalar != nullptr ? std::holds_alternative<model::Bytes>(*scalar) : specs::parse_byte_size(text).has_value())
         return model::Bytes{specs::parse_byte_size(text).value().bytes};
-    if (scalar != nullptr ? std::holds_alternative<std::int64_t>(*scalar) : node.Tag() != "!" && !text.empty() &&
-            text.find_first_not_of("0123456789") == std::string::npos)
+    if (scalar != nullptr
+            ? std::holds_alternative<std::int64_t>(*scalar)
+            : node.Tag() != "!" && !text.empty() && text.find_first_not_of("0123456789") == std::string::npos)
         return node.as<std::int64_t>();
     if (scalar != nullptr ? std::holds_alternative<bool>(*scalar) : text == "true" || text == "false")
         return node.as<bool>();
@@ -97,7 +98,8 @@ Observation observation_of(const ResourceId& id, const YAML::Node& node, const R
         fault(to_text(id) + ": " + node.as<std::string>() + " is no state");
     }
     if (node["absent"]) return model::Absent{*value_of(node["absent"], nullptr).branch()};
-    if (node["unknown"]) return model::Unknown{{"look at", to_text(id), node["unknown"].as<std::string>(), "try again"}};
+    if (node["unknown"])
+        return model::Unknown{{"look at", to_text(id), node["unknown"].as<std::string>(), "try again"}};
     if (node["deferred"])
         return model::Deferred{id_of(node["deferred"].as<std::string>()),
                                {"look at", to_text(id), node["deferred"].as<std::string>() + " is not up"}};
@@ -119,8 +121,8 @@ std::optional<specs::WantedMode> read_mode(const std::filesystem::path& file) {
     const YAML::Node root = YAML::LoadFile(file.string());
     if (!root["mode"]) return std::nullopt;
     const auto text = root["mode"].as<std::string>();
-    for (const auto mode : {specs::WantedMode::automatic, specs::WantedMode::open, specs::WantedMode::closed,
-                            specs::WantedMode::locked})
+    for (const auto mode :
+         {specs::WantedMode::automatic, specs::WantedMode::open, specs::WantedMode::closed, specs::WantedMode::locked})
         if (specs::to_text(mode) == text) return mode;
     fault(text + " is no mode");
 }
@@ -146,8 +148,8 @@ WrittenWorld read_world(const std::filesystem::path& file, const std::map<Resour
         const auto name = entry.first.as<std::string>();
         const auto parsed = model::parse_kind(name);
         if (!parsed) fault(name + " is no kind");
-        world.blind.emplace(*parsed, base::Error{"list", "everything of kind " + name, entry.second.as<std::string>(),
-                                                 "try again"});
+        world.blind.emplace(
+            *parsed, base::Error{"list", "everything of kind " + name, entry.second.as<std::string>(), "try again"});
     }
     return world;
 }

@@ -1,5 +1,5 @@
-// A world written down: what observed.yaml of a golden story says is there. The drivers are the real ones; only what they
-// would see is replaced.
+// A world written down: what observed.yaml of a golden story says is there. The drivers are the real ones; only what
+// they would see is replaced.
 //
 //   mode: open                      # as --mode would say; without it, the file's own
 //   world: as declared              # or: empty. What everything is that is not told apart below
@@ -32,8 +32,8 @@ struct WrittenWorld {
     std::map<model::Kind, base::Error> blind;
 };
 
-/// Throws std::runtime_error when the file does not say what it should. `desired` is every declared resource as it is when
-/// present, which is what `as declared` means.
+/// Throws std::runtime_error when the file does not say what it should. `desired` is every declared resource as it is
+/// when present, which is what `as declared` means.
 [[nodiscard]] WrittenWorld read_world(const std::filesystem::path& file,
                                       const std::map<model::ResourceId, model::Resource>& desired);
 

@@ -1,5 +1,6 @@
-// The directory case in small, with a real guest: an account can only be looked at while the guest that keeps it lives. A guest
-// "lives" when its console has told so since it was started. SAFE_DEFERRAL_SPEC names a spec with a VM called gateway.
+// The directory case in small, with a real guest: an account can only be looked at while the guest that keeps it lives.
+// A guest "lives" when its console has told so since it was started. SAFE_DEFERRAL_SPEC names a spec with a VM called
+// gateway.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -21,12 +22,13 @@ using model::make_id;
 
 /// Accounts kept by a guest: unknown while it does not live, and then absent until they are added.
 class GuestAccounts final : public driver::Driver {
-   public:
+ public:
     explicit GuestAccounts(fs::path console) : console_(std::move(console)) {}
 
     [[nodiscard]] std::span<const Kind> kinds() const override { return kinds_; }
     [[nodiscard]] driver::Desire desire(const specs::SafeSpec& /*spec*/, model::Mode /*mode*/) const override {
-        return {.resources = {{.id = bob_, .presence = model::Presence::present, .attributes = {}, .needs = {guest_}}}, .refusals = {}};
+        return {.resources = {{.id = bob_, .presence = model::Presence::present, .attributes = {}, .needs = {guest_}}},
+                .refusals = {}};
     }
     [[nodiscard]] model::Snapshot observe(const driver::Scope& scope, const driver::Context& /*context*/) override {
         model::Snapshot snapshot;
@@ -51,7 +53,7 @@ class GuestAccounts final : public driver::Driver {
     }
     [[nodiscard]] int deferrals() const { return deferrals_; }
 
-   private:
+ private:
     bool lives() const {
         std::ifstream console(console_);
         for (std::string line; std::getline(console, line);)
@@ -92,12 +94,14 @@ TEST(Deferral, ApplyBringsTheGuestUpAndReachesWhatItKeepsInASecondRound) {
     applying::Planned first = applying::look_and_plan(goal, set, {});
     ASSERT_EQ(first.plan.deferred.size(), 1U);
     EXPECT_EQ(to_text(*first.plan.deferred[0].on), "power/gateway");
-    EXPECT_TRUE(std::ranges::none_of(first.plan.steps, [](const model::Step& step) { return step.resource.kind == Kind::account; }));
+    EXPECT_TRUE(std::ranges::none_of(first.plan.steps,
+                                     [](const model::Step& step) { return step.resource.kind == Kind::account; }));
 
     auto journal = applying::Journal::open(state / "journal.jsonl");
     ASSERT_TRUE(journal.has_value());
     applying::Listener silent;
-    const model::Report report = applying::apply(goal, std::move(first), {.drivers = set, .journal = *journal, .listener = silent, .stop = {}}, {});
+    const model::Report report = applying::apply(
+        goal, std::move(first), {.drivers = set, .journal = *journal, .listener = silent, .stop = {}}, {});
     for (const model::Outcome& outcome : report.outcomes)
         if (outcome.error) ADD_FAILURE() << to_text(*outcome.error);
     EXPECT_EQ(report.rounds, 2);
