@@ -4,6 +4,7 @@
 #include <array>
 
 #include "plugins/libvirt/disk_store.hpp"
+#include "plugins/libvirt/domain_finder.hpp"
 #include "plugins/libvirt/drivers.hpp"
 #include "specs/identity.hpp"
 
@@ -111,11 +112,7 @@ class DiskDriver final : public driver::Driver {
         const std::string image = text_of(resource.attributes, "image");
         const model::Value* size = resource.attributes.find("size");
         std::string summary = fmt::format("{}, on {}", size != nullptr ? to_text(*size) : "?", image);
-        if (action == model::Action::add) {
-            const auto* absent = std::get_if<model::Absent>(&observed);
-            if (absent != nullptr && absent->facts.find("lost") != nullptr) summary += "; the one there was is gone";
-            return {.verb = "create", .summary = std::move(summary)};
-        }
+        if (action == model::Action::add) return {.verb = "create", .summary = std::move(summary)};
         const auto* present = std::get_if<model::Present>(&observed);
         if (present == nullptr) return {.verb = "change", .summary = std::move(summary)};
         if (const std::string lost = what_it_destroys(resource, *present); !lost.empty())
@@ -166,11 +163,7 @@ class DiskDriver final : public driver::Driver {
     [[nodiscard]] Observation look(const std::string& vm) const {
         const auto seen = store_.look(vm);
         if (!seen) return model::Unknown{seen.error()};
-        if (const auto* none = std::get_if<DiskStore::None>(&*seen)) {
-            model::Absent absent;
-            if (none->lost) absent.facts.set("lost", true);
-            return absent;
-        }
+        if (std::holds_alternative<DiskStore::None>(*seen)) return missing(vm);
         if (const auto* foreign = std::get_if<DiskStore::NotOurs>(&*seen))
             return model::Foreign{foreign->why, "move it away, or put back what belongs there"};
         const DiskSeen& disk = std::get<DiskSeen>(*seen);
@@ -180,6 +173,23 @@ class DiskDriver final : public driver::Driver {
             .set("base-sha256", disk.base_sha256)
             .set("base-size", Bytes{disk.base_size});
         return present;
+    }
+
+    /// No file, and a machine that is defined with it: the disk is somewhere else (not mounted?) or lost. A blank one
+    /// in its place would hide that, and the next start would write to it.
+    [[nodiscard]] Observation missing(const std::string& vm) const {
+        const Sighting sighting = DomainFinder(api_, layout_).find(vm, View::definition);
+        if (const auto* unknown = std::get_if<model::Unknown>(&sighting)) return *unknown;
+        const auto* found = std::get_if<Found>(&sighting);
+        const model::Value* disk = found != nullptr ? found->seen.hardware.find("disk") : nullptr;
+        if (disk == nullptr || disk->branch() == nullptr ||
+            text_of(*disk->branch(), "file") != layout_.disk(vm).string())
+            return model::Absent{};
+        return model::Unknown{{.attempt = "look at",
+                               .object = layout_.disk(vm).string(),
+                               .cause = "the file is gone, and " + layout_.domain_name(vm) + " is defined with it",
+                               .advice = "is its file system mounted? Put the file back, or undefine the machine to "
+                                         "have it made anew with a blank disk"}};
     }
 
     /// More than 0: it grows; less: it shrinks.

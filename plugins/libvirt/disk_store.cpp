@@ -85,7 +85,7 @@ Result<std::variant<DiskStore::None, DiskStore::NotOurs, DiskSeen>> DiskStore::l
     const std::optional<std::string>& text = *read;
     struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) {
-        if (errno == ENOENT) return None{.lost = text.has_value()};
+        if (errno == ENOENT) return None{};
         return base::fail(file_error("look at", path, errno));
     }
     if (!text) return NotOurs{path.string() + " has no record of ours beside it"};

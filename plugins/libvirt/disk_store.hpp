@@ -40,9 +40,7 @@ class DiskStore {
     /// The VMs that have a disk of ours.
     [[nodiscard]] base::Result<std::vector<std::string>> list() const;
 
-    struct None {
-        bool lost = false;  // there was a disk once: its record is still there
-    };
+    struct None {};
     struct NotOurs {
         std::string why;
     };

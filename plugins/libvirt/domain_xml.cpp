@@ -104,6 +104,10 @@ class Writer {
         add(domain, "on_poweroff", "destroy");
         add(domain, "on_reboot", "restart");
         add(domain, "on_crash", "destroy");
+        if (identity_.type != "kvm" && identity_.type != "qemu") return;
+        // A guest that sleeps by itself can neither be paused nor be kept from waking by itself.
+        const xml_node power = add(domain, "pm");
+        for (const char* sleep : {"suspend-to-mem", "suspend-to-disk"}) set(add(power, sleep), "enabled", "no");
     }
 
     void write_disk(xml_node devices) const {

@@ -134,7 +134,7 @@ class Incoming {
 
     /// Read-only from here on, and on disk.
     Result<Stamp> seal(const fs::path& place) {
-        if (::fchmod(file_.get(), 0444) != 0) return base::fail(file_error("protect", path_, errno));
+        if (::fchmod(file_.get(), 0400) != 0) return base::fail(file_error("protect", path_, errno));
         if (Result<void> flushed = flush(file_.get(), path_); !flushed) return base::fail(flushed.error());
         struct stat status{};
         if (::fstat(file_.get(), &status) != 0) return base::fail(file_error("look at", path_, errno));

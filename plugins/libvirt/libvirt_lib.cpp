@@ -201,13 +201,19 @@ class LibvirtApi final : public Api {
         });
     }
 
-    Result<void> start(const std::string& uuid) override { return on_domain(uuid, "start", virDomainCreate); }
+    Result<void> start(const std::string& uuid) override {
+        return bring(uuid, "start", virDomainCreate, VIR_DOMAIN_RUNNING);
+    }
     Result<void> press_power_button(const std::string& uuid) override {
         return on_domain(uuid, "shut down", virDomainShutdown);
     }
     Result<void> cut_power(const std::string& uuid) override { return on_domain(uuid, "switch off", virDomainDestroy); }
-    Result<void> pause(const std::string& uuid) override { return on_domain(uuid, "pause", virDomainSuspend); }
-    Result<void> resume(const std::string& uuid) override { return on_domain(uuid, "resume", virDomainResume); }
+    Result<void> pause(const std::string& uuid) override {
+        return bring(uuid, "pause", virDomainSuspend, VIR_DOMAIN_PAUSED);
+    }
+    Result<void> resume(const std::string& uuid) override {
+        return bring(uuid, "resume", virDomainResume, VIR_DOMAIN_RUNNING);
+    }
 
     Result<void> set_memory(const std::string& uuid, std::uint64_t bytes) override {
         return on_domain(uuid, "set the memory of", [&](virDomainPtr d) {
@@ -396,6 +402,17 @@ class LibvirtApi final : public Api {
                 return base::fail(
                     failure(attempt, std::string("the virtual machine ") + (name != nullptr ? name : "")));
             return {};
+        });
+    }
+
+    /// To be there already is success: libvirtd may still have been at work on the call of a run that was killed.
+    Result<void> bring(const std::string& uuid, const char* attempt, int (*call)(virDomainPtr), int goal) {
+        return on_domain(uuid, attempt, [&](virDomainPtr domain) {
+            const int done = call(domain);
+            if (done == 0) return done;
+            int state = VIR_DOMAIN_NOSTATE;
+            if (virDomainGetState(domain, &state, nullptr, 0) == 0 && state == goal) return 0;
+            return call(domain);  // once more, for its own words: asking for the state has cleared them
         });
     }
 

@@ -1,5 +1,6 @@
 // The real Api, over libvirt's C library. Connects at the first call and again whenever the connection was lost, so
-// that libvirtd may be restarted at any time; the call that finds it lost fails.
+// that libvirtd may be restarted at any time; the call that finds it lost fails. A libvirtd that hangs makes the call
+// hang: libvirt's keepalive needs an event loop, and a process has only one, which is the daemon's to bring.
 #pragma once
 
 #include <memory>

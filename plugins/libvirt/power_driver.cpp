@@ -79,8 +79,9 @@ class PowerDriver final : public driver::Driver {
                                       std::span<const model::Change> changes) const override {
         // Only a change below takes down a guest that is wanted; any other is wanted asleep.
         if (action == model::Action::remove)
-            return resource.presence == Presence::present ? Assessment{.verb = "shut off", .summary = ""}
-                                                          : Assessment{.verb = "suspend", .summary = "in RAM"};
+            return resource.presence == Presence::present
+                       ? Assessment{.verb = "shut off", .summary = ""}
+                       : Assessment{.verb = "suspend", .summary = "in RAM", .keeps_ground = true};
         if (action == model::Action::add) return classify_start(resource, observed);
         const auto* present = std::get_if<model::Present>(&observed);
         const Way way = present != nullptr ? way_to(present->attributes, resource.attributes) : Way::restart;

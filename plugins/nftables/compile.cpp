@@ -76,17 +76,39 @@ Chain sources(const SafeSpec& spec, const NetworkSpec& net) {
     return chain;
 }
 
+/// The ports of the VMs: they stay what they are when the bridge gets another name or a port is moved to another
+/// bridge.
+std::vector<Json> ports(const SafeSpec& spec) {
+    std::vector<Json> names;
+    for (const VmSpec& vm : spec.vms)
+        if (vm.address) names.emplace_back(specs::tap_of(*spec.safe, vm.name));
+    return names;
+}
+
+/// 01:80:c2:00:00:0X (IEEE 802.1D table 7-10): what is sent there enters the input hook without having passed
+/// prerouting, and the bridge learns its sender afterwards.
+Rule no_link_local(const Body& entering) {
+    std::vector<Json> addresses;
+    for (unsigned i = 0; i < 16; ++i) addresses.emplace_back(fmt::format("01:80:c2:00:00:{:02x}", i));
+    return rule("implied/no-link-local", Body(entering).one_of("ether daddr", addresses).then("drop"));
+}
+
 /// A chain with a hook: some rules that only make sense there, then everything of the bridge goes to `target`.
 Chain hooked(std::string_view hook, std::int64_t priority, std::vector<Rule> first, const Body& of_bridge,
-             std::string_view target) {
+             const Body& of_ports, std::string_view target) {
     Chain chain{std::string(hook), Hook{"filter", std::string(hook), priority, "accept"}, std::move(first)};
     chain.rules.push_back(rule(fmt::format("implied/{}", hook), Body(of_bridge).enter("goto", target)));
+    if (!of_ports.json().empty())
+        chain.rules.push_back(rule(fmt::format("implied/{}-ports", hook), Body(of_ports).enter("goto", target)));
     return chain;
 }
 
 std::vector<Chain> hooks(const SafeSpec& spec, const NetworkSpec& net) {
     const Body entering = Body().is("meta ibrname", *net.bridge);
     const Body leaving = Body().is("meta obrname", *net.bridge);
+    const std::vector<Json> taps = ports(spec);
+    const Body from_ports = taps.empty() ? Body() : Body().one_of("iifname", taps);
+    const Body to_ports = taps.empty() ? Body() : Body().one_of("oifname", taps);
     const std::string server = to_text(net.address->address);
     // DHCP is let through here and not in `base`: a broadcast is forwarded to the other VMs too, where it must end.
     const Rule request =
@@ -99,10 +121,10 @@ std::vector<Chain> hooks(const SafeSpec& spec, const NetworkSpec& net) {
     const Rule answer = rule(
         "implied/dhcp-answers",
         Body(leaving).is("ip saddr", server).is("udp sport", dhcp_server).is("udp dport", dhcp_client).then("accept"));
-    return {hooked("prerouting", before_tracking, {}, entering, sources_chain),
-            hooked("forward", filtering, {}, entering, base_chain),
-            hooked("input", filtering, {request}, entering, base_chain),
-            hooked("output", filtering, {answer}, leaving, base_chain)};
+    return {hooked("prerouting", before_tracking, {}, entering, from_ports, sources_chain),
+            hooked("forward", filtering, {}, entering, from_ports, base_chain),
+            hooked("input", filtering, {no_link_local(entering), request}, entering, from_ports, base_chain),
+            hooked("output", filtering, {answer}, leaving, to_ports, base_chain)};
 }
 
 /// The first rule of a mode's chain counts what comes by, and so makes an empty set of rules another thing than none.
@@ -112,12 +134,15 @@ Chain mode_chain(std::string_view name) {
     return chain;
 }
 
-void refuse_uplink(const NetworkSpec& net, std::vector<model::Refusal>& refusals) {
-    if (!net.uplink) return;
-    const std::string subject = fmt::format("network.uplink ({})", to_text(net.uplink->at));
-    refusals.push_back({subject,
-                        {"open the uplink", subject, "this build cannot translate addresses yet",
-                         "leave network.uplink out", base::Error::Kind::refused}});
+/// Locking cuts people off whatever a rule for every mode allows them; only super-users stay.
+void cut_users_off(const SafeSpec& spec, const NetworkSpec& net, Chain& locked) {
+    if (!net.users || !net.gateway) return;
+    const std::string tap = specs::tap_of(*spec.safe, net.gateway->value);
+    const Json users = address_value(**net.users);
+    locked.rules.push_back(
+        rule("implied/locked-from-users", Body().is("iifname", tap).is("ip saddr", users).then("drop")));
+    locked.rules.push_back(
+        rule("implied/locked-to-users", Body().is("oifname", tap).is("ip daddr", users).then("drop")));
 }
 
 std::string meaning(const specs::RuleSpec& rule) {
@@ -130,6 +155,7 @@ std::string meaning(const specs::RuleSpec& rule) {
 
 Firewall compile(const SafeSpec& spec, const NetworkSpec& network) {
     Firewall firewall{hooks(spec, network), mode_chain(open_chain), mode_chain(locked_chain)};
+    cut_users_off(spec, network, firewall.locked);
     for (const VmSpec& vm : spec.vms)
         if (vm.address)
             firewall.labels[fmt::format("implied/source/{}", vm.name)] =
@@ -137,7 +163,9 @@ Firewall compile(const SafeSpec& spec, const NetworkSpec& network) {
     Chain judge{std::string(base_chain)};
     judge.rules.push_back(rule("implied/arp", Body().one_of("arp operation", {"reply", "request"}).then("accept")));
     judge.rules.push_back(rule("implied/invalid", Body().any_of("ct state", {"invalid"}).then("drop")));
-    refuse_uplink(network, firewall.refusals);
+    // Before the rules for every mode, because what a mode forbids it forbids them too.
+    for (const std::string_view mode : mode_chains)
+        judge.rules.push_back(rule(fmt::format("implied/{}", mode), Body().enter("jump", mode)));
     for (const specs::RuleSpec& declared : spec.firewall) {
         auto rules = declared_rules(spec, network, declared);
         if (!rules) {
@@ -150,8 +178,6 @@ Firewall compile(const SafeSpec& spec, const NetworkSpec& network) {
         std::ranges::move(*rules, std::back_inserter(chain.rules));
         firewall.labels[declared.name] = meaning(declared);
     }
-    for (const std::string_view mode : mode_chains)
-        judge.rules.push_back(rule(fmt::format("implied/{}", mode), Body().enter("jump", mode)));
     judge.rules.push_back(rule("implied/default-drop", Body().then("drop")));
 
     firewall.base.push_back(sources(spec, network));

@@ -142,6 +142,11 @@ class Declared {
     std::vector<Rule> rules_;
 };
 
+/// A workspace VM that a range of addresses happens to hold is reached while the safe is open, and never otherwise.
+bool asleep(const specs::RuleSpec& rule, const Place& place) {
+    return place.vm != nullptr && *place.vm->role == specs::Role::workspace && *rule.when != specs::When::open;
+}
+
 base::Error refusal(const specs::RuleSpec& rule, std::string cause, std::string advice) {
     return {"allow", fmt::format("firewall.{} ({})", rule.name, to_text(rule.at)), std::move(cause), std::move(advice),
             base::Error::Kind::refused};
@@ -169,7 +174,7 @@ base::Result<std::vector<Rule>> declared_rules(const SafeSpec& spec, const Netwo
     std::vector<std::pair<const Place*, const Place*>> pairs;
     for (const Place& from : ends[0])
         for (const Place& to : ends[1])
-            if (from.vm != to.vm) pairs.emplace_back(&from, &to);
+            if (from.vm != to.vm && !asleep(rule, from) && !asleep(rule, to)) pairs.emplace_back(&from, &to);
     if (pairs.empty())
         return base::fail(refusal(rule,
                                   fmt::format("traffic from {} to {} never crosses the safe's bridge, so its firewall "

@@ -38,6 +38,9 @@ class Rounds {
         : goal_(goal), execution_(execution), patience_(patience) {}
 
     model::Report run(Planned now) {
+        // What later rounds add, nobody has seen: it may cost no more than what was agreed to.
+        if (!goal_.limits.max_disruption)
+            goal_.limits.max_disruption = std::max(now.plan.disruption(), model::Disruption::live);
         while (!execution_.stop.stop_requested()) {
             if (report_.rounds < patience_.rounds && now.plan.runnable(failed_) > 0)
                 carry_out(now);
@@ -58,7 +61,7 @@ class Rounds {
         Executed executed = execute(now.plan, now.looked.desired, failed_, execution_);
         for (Outcome& outcome : executed.outcomes) {
             // Tried once a run: a step that failed by itself would fail again, only later.
-            if (outcome.what == Outcome::What::failed && !executed.moved.contains(outcome.resource))
+            if (outcome.what == Outcome::What::failed && (goal_.exactly || !executed.moved.contains(outcome.resource)))
                 failed_.insert(outcome.resource);
             report_.outcomes.push_back(std::move(outcome));
         }
@@ -70,7 +73,7 @@ class Rounds {
         pause(patience_.between, execution_.stop);
     }
 
-    const Goal& goal_;
+    Goal goal_;
     const Execution& execution_;
     const Patience& patience_;
     model::Report report_;

@@ -14,6 +14,7 @@ struct Goal {
     const specs::SafeSpec& spec;
     model::Mode mode = model::Mode::closed;
     planning::Limits limits = {};
+    bool exactly = false;  // nothing but the plan that was agreed to: what has moved since then is left as it is
     std::vector<model::Refusal> refusals = {};  // found before looking: declared parts for which a plugin is missing
 };
 

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -17,6 +18,7 @@ using base::Result;
 /// The safe's own directory. Searchable by all, because QEMU runs as a user of its own and opens disks below it;
 /// listable by its owner only.
 Result<void> make_state_directory(const std::filesystem::path& directory) {
+    ::umask(022);  // parents that are missing must let QEMU pass; files of ours say their modes themselves
     std::error_code error;
     std::filesystem::create_directories(directory, error);
     if (!error) std::filesystem::permissions(directory, std::filesystem::perms(0711), error);
@@ -42,7 +44,11 @@ class Apply {
         if (!lock) return base::fail(lock.error());
 
         applying::DriverSet drivers(builtin_.make_drivers(spec, state));
-        applying::Goal goal{.spec = spec, .mode = *mode, .limits = {}, .refusals = builtin_.missing_plugins(spec)};
+        applying::Goal goal{.spec = spec,
+                            .mode = *mode,
+                            .limits = {},
+                            .exactly = agreed_ != nullptr,
+                            .refusals = builtin_.missing_plugins(spec)};
         applying::Planned planned = applying::look_and_plan(goal, drivers, {.stop = stop_});
         if (stop_.stop_requested()) return interrupted;
         if (const Result<void> same = check_agreed(planned.plan); !same) return base::fail(same.error());

@@ -113,6 +113,8 @@ int run(int argc, char** argv, const Builtin& builtin) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? success : failure;
     }
+    plan_options.state_dir = std::filesystem::absolute(plan_options.state_dir);
+    apply_options.state_dir = std::filesystem::absolute(apply_options.state_dir);
     const SignalWatch signals;
     if (validating.parsed()) return validate(validate_options);
     if (planning.parsed()) return plan(plan_options, builtin, signals.token());

@@ -37,8 +37,10 @@ base::Result<PlanFile> read_plan_file(const std::string& path) {
     const base::Result<std::string> content = base::read_file(path, size_limit);
     if (!content) return base::fail(content.error());
     const Json document = Json::parse(*content, nullptr, false);
-    if (!document.is_object() || document.value("kind", "") != kind) return malformed(path, "it is not a plan file");
-    if (document.value("version", 0) != version) return malformed(path, "it is of another version");
+    if (!document.is_object() || !document.contains("kind") || document["kind"] != kind)
+        return malformed(path, "it is not a plan file");
+    if (!document.contains("version") || document["version"] != version)
+        return malformed(path, "it is of another version");
     if (!document.contains("plan") || !document.contains("spec_file") || !document["spec_file"].is_string())
         return malformed(path, "parts of it are missing");
     PlanFile file{.spec_file = document["spec_file"], .mode = std::nullopt, .plan = document["plan"].dump(2) + "\n"};

@@ -43,7 +43,10 @@ struct Assessment {
     std::string summary;  // the rest of the line: "4 CPUs, 8 GiB"
     Disruption disruption = Disruption::none;
     bool dependents_down = false;  // a change: everything that needs this is removed first and recreated after
-    std::string destroys = {};     // irreversible only: what would be lost, in words; such a step is refused
+    /// A removal that leaves the thing standing on what it needs (a guest put to sleep), so that nothing below it can
+    /// change.
+    bool keeps_ground = false;
+    std::string destroys = {};  // irreversible only: what would be lost, in words; such a step is refused
     std::optional<std::string> waits_for = std::nullopt;  // a person must do something first: "a key"
 };
 

@@ -21,8 +21,8 @@ model::Refusal refuse_cost(const Step& step, Disruption limit) {
     return {.subject = to_text(step.resource),
             .error = {.attempt = step.verb,
                       .object = to_text(step.resource),
-                      .cause = "its disruption is " + std::string(to_text(step.disruption)) +
-                               ", more than --max-disruption " + std::string(to_text(limit)) + " allows",
+                      .cause = "its disruption is " + std::string(to_text(step.disruption)) + ", more than the " +
+                               std::string(to_text(limit)) + " that was agreed to",
                       .advice = "apply again with --max-disruption " + std::string(to_text(step.disruption)) +
                                 " when that suits the people inside",
                       .kind = base::Error::Kind::refused}};

@@ -236,7 +236,10 @@ class Judge {
         if (verdicts_[member].unsettled) return blocked_by(changed, name + ", which needs it, is not settled");
         if (graph_.desired(member) == nullptr && verdicts_[member].want != Want::remove)
             return blocked_by(changed, name + " has left the file, is kept, and could not be brought back after it");
-        if (verdicts_[member].want == Want::remove) return std::nullopt;
+        if (verdicts_[member].want == Want::remove) {
+            if (!verdicts_[member].assessment.keeps_ground) return std::nullopt;
+            return blocked_by(changed, name + " is only put to sleep, and stays on it; open the safe and apply again");
+        }
         for (const Node need : graph_.wanted_needs(member))
             if (verdicts_[need].unsettled && std::ranges::find(members, need) == members.end())
                 return blocked_by(changed, name + " could not be brought back: " + to_text(graph_.id(need)) +

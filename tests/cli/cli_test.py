@@ -232,7 +232,8 @@ class PlanFile(Case):
         self.apply("agreed", "--yes", status=4)
 
     def test_something_else_is_no_plan_file(self):
-        for content in ("", "{}", "[1]", '{"kind": "plan-file"}', '{"kind":"plan-file","version":1,"plan":{},"spec_file":3}'):
+        for content in ("", "{}", "[1]", '{"kind": "plan-file"}', '{"kind": 5}',
+                        '{"kind":"plan-file","version":"x"}', '{"kind":"plan-file","version":1,"plan":{},"spec_file":3}'):
             (self.folder / "agreed").write_text(content)
             self.assertIn("agreed", self.apply("agreed", "--yes", status=1).stderr)
 

@@ -24,6 +24,7 @@ struct MemoryWorld {
     std::set<model::ResourceId> failing;                // apply on these fails
     std::set<model::ResourceId> lying;                  // apply on these does nothing and says it did
     std::set<model::ResourceId> dependents_down;        // a change of these brackets what needs them
+    std::set<model::ResourceId> sleepers;               // removed, these still stand on what they need
     std::map<model::ResourceId, std::string> destroys;  // a change of these is irreversible
     std::map<model::ResourceId, std::string> waits_for;
     std::vector<std::string> log;                      // "add vm/a", in the order of apply
@@ -55,6 +56,7 @@ class MemoryDriver final : public driver::Driver {
                                              const model::Observation& /*observed*/,
                                              std::span<const model::Change> /*changes*/) const override {
         model::Assessment assessment{.verb = std::string(to_text(action)), .summary = ""};
+        assessment.keeps_ground = action == model::Action::remove && world_.sleepers.contains(resource.id);
         if (action == model::Action::change) {
             assessment.disruption = model::Disruption::live;
             if (world_.dependents_down.contains(resource.id)) {

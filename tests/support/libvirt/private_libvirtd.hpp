@@ -82,6 +82,7 @@ class PrivateLibvirtd {
     }
 
     /// virsh's output; throws when it fails.
+    // NOLINTNEXTLINE(modernize-use-nodiscard): called as often for what it does as for what it says
     std::string virsh(std::vector<std::string> arguments) const {
         arguments.insert(arguments.begin(), {"virsh", "-q", "-c", uri});
         std::string output = must(arguments);
@@ -90,7 +91,7 @@ class PrivateLibvirtd {
     }
 
     /// Any program, where libvirtd is.
-    base::Finished run(const std::vector<std::string>& arguments) const {
+    [[nodiscard]] base::Finished run(const std::vector<std::string>& arguments) const {
         std::vector<std::string> inside{"nsenter", "--target", std::to_string(first_), "--mount", "--pid"};
         inside.insert(inside.end(), arguments.begin(), arguments.end());
         base::Result<base::Finished> finished = base::run_process(inside);
@@ -98,6 +99,7 @@ class PrivateLibvirtd {
         return std::move(*finished);
     }
 
+    // NOLINTNEXTLINE(modernize-use-nodiscard): as above
     std::string must(const std::vector<std::string>& arguments) const {
         base::Finished finished = run(arguments);
         if (finished.status == 0) return std::move(finished.output);
@@ -123,7 +125,7 @@ class PrivateLibvirtd {
             if (::stat((fs::path("/dev") / name).c_str(), &node) != 0) continue;
             fs::create_directories((devices / name).parent_path());
             check(::mknod((devices / name).c_str(), node.st_mode, node.st_rdev), name);
-            fs::permissions(devices / name, fs::perms(0666));
+            check(::chmod((devices / name).c_str(), 0666), name);
         }
         for (const char* name : {"pts", "shm"}) {
             fs::create_directory(devices / name);
@@ -164,11 +166,11 @@ class PrivateLibvirtd {
 
     [[noreturn]] static void be_first(int ready) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        ::signal(SIGCHLD, SIG_IGN);  // whoever it adopts is reaped by the kernel
+        static_cast<void>(::signal(SIGCHLD, SIG_IGN));  // whoever it adopts is reaped by the kernel
         const bool made = ::unshare(CLONE_NEWNS) == 0 && ::mount("proc", "/proc", "proc", 0, nullptr) == 0;
         const bool told = ::write(ready, made ? "y" : "n", 1) == 1;
-        while (made && told) ::pause();
-        ::_exit(1);
+        if (!made || !told) ::_exit(1);
+        for (;;) ::pause();
     }
 
     pid_t between_ = -1;

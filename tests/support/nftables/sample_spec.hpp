@@ -50,7 +50,7 @@ inline specs::SafeSpec sample_spec() {
                      sample_rule("users-to-forge", "users", "forge", {"tcp/443", "udp/5000-5010", "icmp"}),
                      sample_rule("investigate", "super-users", "records", {"tcp/22"}, specs::When::always),
                      sample_rule("updates", "forge", "192.0.2.80", {"tcp/3128"}),
-                     sample_rule("forensics", "super-users", "desktop", {"tcp/22"}, specs::When::locked)};
+                     sample_rule("forensics", "super-users", "records", {"tcp/2222"}, specs::When::locked)};
     return spec;
 }
 

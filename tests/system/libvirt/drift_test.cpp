@@ -128,7 +128,7 @@ TEST_F(Drift, AReservationTakenOutOfTheRunningNetworkOnlyIsPutBackInPlace) {
 
 TEST_F(Drift, AnImageThatSomebodyWroteToIsImportedAgain) {
     const fs::path copy = fs::canonical(state() / "images" / "kernel" / "current");
-    fs::permissions(copy, fs::perms(0644));
+    fs::permissions(copy, fs::perms::owner_write, fs::perm_options::add);
     std::ofstream(copy, std::ios::app) << "x";
     put_back("change image/kernel import version\n");
     EXPECT_EQ(fs::file_size(copy), fs::file_size(home_.path() / "kernel"));

@@ -30,7 +30,7 @@ class LibvirtTest : public ::testing::Test {
     void SetUp() override {
         if (const auto why = PrivateLibvirtd::impossible()) GTEST_SKIP() << *why;
         libvirtd_.emplace(fs::path(SAFE_SOURCE_DIR) / "build" / "libvirt-cache");
-        fs::permissions(home_.path(), fs::perms(0711));  // QEMU runs as another user
+        fs::permissions(home_.path(), fs::perms::owner_all | fs::perms::others_exec);  // QEMU runs as another user
         write("disk.img", std::string(std::size_t{1} << 20, '\0'));
         write("kernel", halting_kernel());
         write("initrd", "nothing");
@@ -74,7 +74,7 @@ vms:
         return text;
     }
 
-    specs::SafeSpec load(const std::string& text) const {
+    [[nodiscard]] specs::SafeSpec load(const std::string& text) const {
         specs::Loaded loaded = specs::load_text(text, (home_.path() / "safe.yaml").string());
         std::string faults;
         for (const specs::Diagnostic& diagnostic : loaded.diagnostics) faults += to_text(diagnostic) + "\n";
@@ -82,18 +82,18 @@ vms:
         return std::move(*loaded.spec);
     }
 
-    applying::DriverSet drivers() const {
+    [[nodiscard]] applying::DriverSet drivers() const {
         return applying::DriverSet(libvirt::make_drivers(
             {.uri = PrivateLibvirtd::uri, .safe = "t", .state_dir = state(), .grace = std::chrono::milliseconds(500)}));
     }
 
-    model::Plan plan(const std::string& text, Mode mode) const {
+    [[nodiscard]] model::Plan plan(const std::string& text, Mode mode) const {
         const specs::SafeSpec spec = load(text);
         applying::DriverSet set = drivers();
         return look_and_plan({.spec = spec, .mode = mode}, set, {}).plan;
     }
 
-    model::Report apply(const std::string& text, Mode mode) const {
+    [[nodiscard]] model::Report apply(const std::string& text, Mode mode) const {
         const specs::SafeSpec spec = load(text);
         applying::DriverSet set = drivers();
         const applying::Goal goal{.spec = spec, .mode = mode};
@@ -136,7 +136,7 @@ vms:
     }
 
     /// The state of every domain there is, by name: "t-desk paused; t-gate running".
-    std::string domains() const {
+    [[nodiscard]] std::string domains() const {
         std::istringstream names(libvirtd_->virsh({"list", "--all", "--name"}));
         std::set<std::string> sorted;
         for (std::string name; std::getline(names, name);)
@@ -147,7 +147,7 @@ vms:
         return text;
     }
 
-    fs::path state() const { return home_.path() / "state"; }
+    [[nodiscard]] fs::path state() const { return home_.path() / "state"; }
 
     std::optional<PrivateLibvirtd> libvirtd_;
     testing::TemporaryDirectory home_;

@@ -42,7 +42,7 @@ class Applying : public ::testing::Test {
         drivers.push_back(std::make_unique<testing::MemoryDriver>(
             world_, std::vector{Kind::network, Kind::vm, Kind::power, Kind::ruleset, Kind::account}, desired_));
         DriverSet set(std::move(drivers));
-        const Goal goal{.spec = spec_, .mode = model::Mode::open};
+        const Goal goal{.spec = spec_, .mode = model::Mode::open, .exactly = exactly_};
         Planned first = look_and_plan(goal, set, {});
         if (between_) between_();
         auto journal = Journal::open(directory_.path() / "journal.jsonl");
@@ -65,6 +65,7 @@ class Applying : public ::testing::Test {
     specs::SafeSpec spec_;
     std::stop_source stop_;
     std::function<void()> between_;
+    bool exactly_ = false;
     std::chrono::milliseconds patience_{200};
 };
 
@@ -111,6 +112,29 @@ TEST_F(Applying, WhatMovedSinceThePlanIsPlannedAgainNotRunOver) {
     EXPECT_EQ(report.outcomes[0].what, Outcome::What::failed) << "the plan spoke of another world";
     EXPECT_EQ(report.outcomes[1].what, Outcome::What::done) << "the next round saw this one";
     EXPECT_EQ(report.rounds, 2);
+}
+
+TEST_F(Applying, WhatMovedSinceAnAgreedPlanIsLeft) {
+    exactly_ = true;
+    want(vm, {}, 2);
+    world_.things[vm] = {.attributes = Attributes().set("version", 1)};
+    between_ = [this] { world_.things[vm].attributes.set("version", 7); };
+    const Report report = apply();
+    EXPECT_TRUE(world_.log.empty());
+    EXPECT_EQ(report.remaining.steps.size(), 1U);
+}
+
+TEST_F(Applying, LaterRoundsCostNoMoreThanWasAgreedTo) {
+    want(power, {});
+    want(vm, {power}, 2);
+    world_.hidden_until[vm] = power;
+    world_.dependents_down.insert(vm);  // its change will turn out to be a downtime, which the first plan did not say
+    world_.on_apply = [this](const model::Step&) {
+        world_.things[vm] = {.attributes = Attributes().set("version", 1)};
+    };
+    const Report report = apply();
+    EXPECT_EQ(world_.log, (std::vector<std::string>{"add power/a"}));
+    EXPECT_EQ(report.remaining.refusals.size(), 1U);
 }
 
 TEST_F(Applying, ADeferredResourceIsReachedInASecondRound) {

@@ -139,6 +139,19 @@ TEST_F(Planner, ABracketIsNotBegunOverAnOrphan) {
     EXPECT_NE(made.blocked[0].error.cause.find("power/a has left the file"), std::string::npos);
 }
 
+TEST_F(Planner, ABracketIsNotBegunUnderWhatIsOnlyPutToSleep) {
+    world_.dependents_down.insert(network);
+    world_.sleepers.insert(power);
+    want(network, {}, 2);
+    there(network, {}, 1);
+    want_absent(power, {network});
+    there(power, {network});
+    const Plan made = plan();
+    EXPECT_EQ(steps(made), (Lines{"remove power/a"})) << "closing goes on; the change waits";
+    ASSERT_EQ(made.blocked.size(), 1U);
+    EXPECT_EQ(made.blocked[0].resource, network);
+}
+
 TEST_F(Planner, UnknownIsNeverAbsent) {
     world_.unreadable[vm] = {"look up", "vm/a", "connection reset"};
     want(vm, {});

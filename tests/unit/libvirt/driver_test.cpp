@@ -85,7 +85,7 @@ TEST(Desire, WithoutANetworkNobodyNeedsOne) {
 }
 
 TEST(Desire, RefusesByNameWhatThisBuildCannotDo) {
-    const auto refused = [](specs::SafeSpec spec) {
+    const auto refused = [](const specs::SafeSpec& spec) {
         std::string text;
         for (const model::Refusal& refusal : desire(spec, Mode::closed).refusals) text += refusal.subject + "\n";
         return text;

@@ -111,7 +111,7 @@ TEST_F(Images, ImportingTwiceIsImportingOnce) {
     EXPECT_EQ(*store_.list(), std::vector{id_});
     struct stat status{};
     ASSERT_EQ(::stat(layout_.current(id_).c_str(), &status), 0);
-    EXPECT_EQ(status.st_mode & 07777U, 0444U);
+    EXPECT_EQ(status.st_mode & 07777U, 0400U);
     ASSERT_EQ(::stat(layout_.images().c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 07777U, 0711U);
 }
@@ -160,7 +160,7 @@ TEST_F(Images, WhatCannotBeReadIsSaidWithWhatToDo) {
 
 TEST_F(Images, StoppedKeepsNothing) {
     write("one");
-    std::stop_source stop;
+    std::stop_source stop;  // NOLINT(misc-const-correctness): it is asked to stop
     stop.request_stop();
     const base::Result<void> stopped = store_.import(id_, source_, "", {.stop = stop.get_token()});
     ASSERT_FALSE(stopped);

@@ -21,7 +21,7 @@ using model::Attributes;
 using model::Branch;
 using model::Bytes;
 
-const Layout layout("t", "/var/lib/safe/t");
+const Layout layout("t", "/var/lib/safe/t");  // NOLINT(cert-err58-cpp): a test may end by it
 
 Identity identity_of(const std::string& type) {
     return {.name = "t-gate",
@@ -141,7 +141,7 @@ TEST(DomainXml, AGuestThatKeepsMoreMemoryThanItWasToldIsNoDriftWhileItRuns) {
 TEST(NetworkXml, ReadsBackWhatItWasGivenAndLibvirtsSchemaTakesIt) {
     const specs::SafeSpec spec = test::sample_safe();
     const auto driver = make_network_driver(nullptr, layout);
-    Attributes wanted = driver->desire(spec, model::Mode::open).resources.at(0).attributes;
+    const Attributes wanted = driver->desire(spec, model::Mode::open).resources.at(0).attributes;
     const NetworkIdentity identity{"safe-t", specs::uuid_of("t", ""), specs::mac_of("t", ""), {.safe = "t"}};
     const std::string xml = network_xml(identity, wanted);
     base::Result<NetworkSeen> seen = parse_network_xml(xml);

@@ -53,21 +53,53 @@ TEST(Compile, ARuleLetsItsServiceThroughInItsMode) {
     const Judge open(firewall, Mode::open);
     EXPECT_EQ(open.through("forward", opening()), "accept users-to-desktop: tcp/22");
     EXPECT_EQ(open.through("forward", answering()), "accept users-to-desktop: tcp/22 replies");
-    for (const Mode mode : {Mode::closed, Mode::locked}) {
-        const Judge judge(firewall, mode);
-        EXPECT_EQ(judge.through("forward", opening()), "drop implied/default-drop");
-        EXPECT_EQ(judge.through("forward", answering()), "drop implied/default-drop");
-    }
+    const Judge closed(firewall, Mode::closed);
+    EXPECT_EQ(closed.through("forward", opening()), "drop implied/default-drop");
+    EXPECT_EQ(closed.through("forward", answering()), "drop implied/default-drop");
+    const Judge locked(firewall, Mode::locked);
+    EXPECT_EQ(locked.through("forward", opening()), "drop implied/locked-from-users");
+    EXPECT_EQ(locked.through("forward", answering()), "drop implied/locked-to-users");
 }
 
 TEST(Compile, ARuleForAlwaysOrLockedHoldsInThem) {
     const Firewall firewall = compile(test::sample_spec(), *test::sample_spec().network);
     const Frame look = tcp("gateway", "10.78.1.9", "records", "10.77.0.4", "tcp dport", 22, "new", "original");
-    const Frame enter = tcp("gateway", "10.78.1.9", "desktop", "10.77.0.20", "tcp dport", 22, "new", "original");
+    const Frame enter = tcp("gateway", "10.78.1.9", "records", "10.77.0.4", "tcp dport", 2222, "new", "original");
     for (const Mode mode : {Mode::open, Mode::closed, Mode::locked})
         EXPECT_EQ(Judge(firewall, mode).through("forward", look), "accept investigate: tcp/22");
-    EXPECT_EQ(Judge(firewall, Mode::locked).through("forward", enter), "accept forensics: tcp/22");
+    EXPECT_EQ(Judge(firewall, Mode::locked).through("forward", enter), "accept forensics: tcp/2222");
     EXPECT_EQ(Judge(firewall, Mode::open).through("forward", enter), "drop implied/default-drop");
+}
+
+TEST(Compile, LockingCutsUsersOffWhateverARuleForEveryModeAllows) {
+    specs::SafeSpec spec = test::sample_spec();
+    spec.firewall = {test::sample_rule("wide", "users", "records", {"tcp/22"}, specs::When::always)};
+    const Firewall firewall = compile(spec, *spec.network);
+    const Frame frame = tcp("gateway", "10.78.0.9", "records", "10.77.0.4", "tcp dport", 22, "new", "original");
+    EXPECT_EQ(Judge(firewall, Mode::closed).through("forward", frame), "accept wide: tcp/22");
+    EXPECT_EQ(Judge(firewall, Mode::locked).through("forward", frame), "drop implied/locked-from-users");
+}
+
+TEST(Compile, ARangeOfAddressesDoesNotReachAWorkspaceThatSleeps) {
+    specs::SafeSpec spec = test::sample_spec();
+    spec.firewall = {test::sample_rule("logs", "10.77.0.0/24", "records", {"tcp/514"}, specs::When::always)};
+    const Firewall firewall = compile(spec, *spec.network);
+    const Frame reply = tcp("records", "10.77.0.4", "desktop", "10.77.0.20", "tcp sport", 514, "established", "reply");
+    EXPECT_EQ(Judge(firewall, Mode::closed).through("forward", reply), "drop implied/default-drop");
+}
+
+TEST(Compile, AVmIsJudgedByItsPortTooWhateverItsBridgeIsCalled) {
+    const specs::SafeSpec spec = test::sample_spec();
+    const Judge judge(compile(spec, *spec.network), Mode::open);
+    EXPECT_EQ(judge.through("prerouting", with(opening(), {{"meta ibrname", "br-other"}, {"ip saddr", "192.0.2.1"}})),
+              "drop implied/no-other-sources");
+}
+
+TEST(Compile, LinkLocalFramesEndBeforeTheBridgeLearnsTheirSender) {
+    const specs::SafeSpec spec = test::sample_spec();
+    const Judge judge(compile(spec, *spec.network), Mode::open);
+    EXPECT_EQ(judge.through("input", with(opening(), {{"ether daddr", "01:80:c2:00:00:0e"}})),
+              "drop implied/no-link-local");
 }
 
 TEST(Compile, ConnectionsOpenInOneDirectionOnly) {
@@ -236,14 +268,12 @@ TEST(Compile, WhatTheBridgeNeverSeesIsRefusedByName) {
     spec.firewall = {test::sample_rule("loop", "users", "gateway", {"tcp/80"}),
                      test::sample_rule("outer", "192.0.2.1", "198.51.100.0/24", {"tcp/80"}),
                      test::sample_rule("typo", "desktpo", "forge", {"tcp/80"})};
-    spec.network->uplink = specs::Uplink{{"atlas.yaml", 9, 3}, {"eth0"}, {}};
     const Firewall firewall = compile(spec, *spec.network);
     std::vector<std::string> subjects;
     subjects.reserve(firewall.refusals.size());
     for (const model::Refusal& refusal : firewall.refusals) subjects.push_back(refusal.subject);
-    EXPECT_EQ(subjects,
-              (std::vector<std::string>{"network.uplink (atlas.yaml:9:3)", "firewall.loop (atlas.yaml:20:3)",
-                                        "firewall.outer (atlas.yaml:20:3)", "firewall.typo (atlas.yaml:20:3)"}));
+    EXPECT_EQ(subjects, (std::vector<std::string>{"firewall.loop (atlas.yaml:20:3)", "firewall.outer (atlas.yaml:20:3)",
+                                                  "firewall.typo (atlas.yaml:20:3)"}));
 }
 
 }  // namespace
