@@ -156,8 +156,12 @@ Result<void> DiskStore::create(const std::string& vm, const DiskWish& wish) cons
                          .base_size = *base_size};
     if (Result<void> written = record(vm, asked); !written) return written;
 
-    const fs::path incoming = layout_.disks() / ("." + vm + ".incoming");
-    if (::unlink(incoming.c_str()) != 0 && errno != ENOENT) return base::fail(file_error("remove", incoming, errno));
+    // A name of this process's own: the qemu-img of a run that was killed may still be at work on its file.
+    const std::string unfinished = "." + vm + ".incoming.";
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator(layout_.disks(), error))
+        if (entry.path().filename().string().starts_with(unfinished)) fs::remove(entry.path(), error);
+    const fs::path incoming = layout_.disks() / (unfinished + std::to_string(::getpid()));
     const Result<void> made =
         run({"qemu-img", "create", "-q", "-f", "qcow2", "-F", wish.base_format, "-b",
              layout_.base(vm).filename().string(), incoming.string(), std::to_string(wish.size.value_or(*base_size))},

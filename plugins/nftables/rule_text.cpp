@@ -107,7 +107,8 @@ std::optional<std::string> value_text(const Json& value) {
         return is_plain_name(text) ? text : value.dump(-1, ' ', false, Json::error_handler_t::replace);
     }
     if (!value.is_object() || value.size() != 1) return std::nullopt;
-    const auto& [kind, inner] = *value.items().begin();
+    const std::string& kind = value.begin().key();
+    const Json& inner = value.begin().value();
     if (kind == "range" && inner.is_array() && inner.size() == 2) {
         const auto first = value_text(inner[0]);
         const auto last = value_text(inner[1]);
@@ -169,7 +170,8 @@ std::optional<std::string> match_text(const Json& match) {
 
 std::optional<std::string> statement_text(const Json& statement) {
     if (!statement.is_object() || statement.size() != 1) return std::nullopt;
-    const auto& [kind, inner] = *statement.items().begin();
+    const std::string& kind = statement.begin().key();
+    const Json& inner = statement.begin().value();
     if (kind == "match") return match_text(inner);
     if (kind == "accept" || kind == "drop") return inner.is_null() ? std::optional(kind) : std::nullopt;
     if (kind == "counter") return inner.is_null() || inner.is_object() ? std::optional(kind) : std::nullopt;

@@ -44,8 +44,10 @@ class FakeNft final : public nftables::Api {
         State before = state_;
         try {
             for (const Json& command : commands) {
-                const auto& [verb, object] = *command.items().begin();
-                const auto& [kind, inner] = *object.items().begin();
+                const std::string& verb = command.begin().key();
+                const Json& object = command.begin().value();
+                const std::string& kind = object.begin().key();
+                const Json& inner = object.begin().value();
                 carry_out(verb, kind, inner);
             }
         } catch (const std::exception& refused) {

@@ -49,7 +49,8 @@ class Judge {
             const Json body = nftables::parse_rule_text(rule.text).value();
             bool matched = true;
             for (const Json& statement : body) {
-                const auto& [kind, inner] = *statement.items().begin();
+                const std::string& kind = statement.begin().key();
+                const Json& inner = statement.begin().value();
                 if (kind == "match") {
                     matched = matches(inner, frame);
                     if (!matched) break;
