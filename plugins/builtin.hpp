@@ -1,12 +1,14 @@
 // The explicit list of plugins, each of which can be left out of a build. Included by the mains of cli and daemon only.
 #pragma once
 
-#include <filesystem>
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "reconciler/driver/driver.hpp"
+#include "reconciler/driver/setting.hpp"
 
 #ifdef SAFE_WITH_LIBVIRT
 #include "plugins/libvirt/libvirt_driver.hpp"
@@ -17,17 +19,21 @@
 
 namespace safe::plugins {
 
-[[nodiscard]] inline std::vector<std::unique_ptr<driver::Driver>> make_drivers(const specs::SafeSpec& spec,
-                                                                               const std::filesystem::path& state_dir) {
-    std::vector<std::unique_ptr<driver::Driver>> drivers;
+using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
+
+[[nodiscard]] inline Drivers make_drivers(const driver::Setting& setting) {
+    Drivers drivers;
+    [[maybe_unused]] const auto add = [&drivers](Drivers more) {
+        std::ranges::move(more, std::back_inserter(drivers));
+    };
 #ifdef SAFE_WITH_LIBVIRT
-    drivers = libvirt::make_drivers({.uri = *spec.hypervisor, .safe = *spec.safe, .state_dir = state_dir});
+    add(libvirt::make_drivers(
+        {.uri = *setting.spec.hypervisor, .safe = setting.places.safe(), .state_dir = setting.places.state_dir()}));
 #endif
 #ifdef SAFE_WITH_NFTABLES
-    drivers.push_back(nftables::make_driver({.safe = *spec.safe}));
+    drivers.push_back(nftables::make_driver({.safe = setting.places.safe()}));
 #endif
-    static_cast<void>(spec);
-    static_cast<void>(state_dir);
+    static_cast<void>(setting);
     return drivers;
 }
 

@@ -43,6 +43,35 @@ std::string_view to_text(When when) {
     std::unreachable();
 }
 
+std::string_view to_text(VolumeRole role) {
+    switch (role) {
+        case VolumeRole::vault:
+            return "vault";
+        case VolumeRole::data:
+            return "data";
+        case VolumeRole::disks:
+            return "disks";
+    }
+    std::unreachable();
+}
+
+std::string_view to_text(Access access) { return access == Access::read_write ? "read-write" : "read-only"; }
+
+std::string_view to_text(KdfType type) { return type == KdfType::argon2id ? "argon2id" : "pbkdf2"; }
+
+std::string_view to_text(Filesystem filesystem) { return filesystem == Filesystem::ext4 ? "ext4" : "xfs"; }
+
+const VolumeSpec* SafeSpec::volume(std::string_view name) const {
+    const auto found = std::ranges::find(volumes, name, &VolumeSpec::name);
+    return found == volumes.end() ? nullptr : &*found;
+}
+
+const VolumeSpec* SafeSpec::vault() const {
+    const auto found =
+        std::ranges::find_if(volumes, [](const VolumeSpec& volume) { return *volume.role == VolumeRole::vault; });
+    return found == volumes.end() ? nullptr : &*found;
+}
+
 const VmSpec* SafeSpec::vm(std::string_view name) const {
     const auto found = std::ranges::find(vms, name, &VmSpec::name);
     return found == vms.end() ? nullptr : &*found;

@@ -38,11 +38,20 @@ enum class WantedMode { automatic, open, closed, locked };  // the operator's wi
 enum class Suspend { disk, ram };
 enum class Role { service, workspace };
 enum class When { open, locked, always };
+enum class VolumeRole { vault, data, disks };
+enum class Access { read_write, read_only };
+enum class Provision { never, if_blank };
+enum class KdfType { argon2id, pbkdf2 };
+enum class Filesystem { ext4, xfs };
 
 [[nodiscard]] std::string_view to_text(WantedMode mode);
 [[nodiscard]] std::string_view to_text(Suspend suspend);
 [[nodiscard]] std::string_view to_text(Role role);
 [[nodiscard]] std::string_view to_text(When when);
+[[nodiscard]] std::string_view to_text(VolumeRole role);
+[[nodiscard]] std::string_view to_text(Access access);
+[[nodiscard]] std::string_view to_text(KdfType type);
+[[nodiscard]] std::string_view to_text(Filesystem filesystem);
 
 struct Publish {
     Located<Service> service;  // the port on the uplink
@@ -73,6 +82,17 @@ struct BootSpec {
     Located<std::string> cmdline;  // empty by default
 };
 
+/// Where a volume of role data appears in a VM.
+struct VmMount {
+    Located<std::string> path;    // in the VM, absolute
+    Located<std::string> volume;  // of role data
+};
+
+struct CloudInitSpec {
+    Position at;
+    std::optional<Located<FilePath>> user_data;
+};
+
 struct VmSpec {
     std::string name;
     Position at;
@@ -84,8 +104,91 @@ struct VmSpec {
     Located<ByteSize> memory;                     // whole MiB
     Located<ByteSize> memory_max;                 // default: memory
     Located<std::uint32_t> cpus;
-    Located<std::uint32_t> cpus_max;       // default: cpus
-    std::optional<Located<Ipv4>> address;  // its DHCP reservation; required once there is a network
+    Located<std::uint32_t> cpus_max;                         // default: cpus
+    std::optional<Located<Ipv4>> address;                    // its DHCP reservation; required once there is a network
+    std::vector<VmMount> mounts = {};                        // only of a workspace VM
+    std::optional<CloudInitSpec> cloud_init = std::nullopt;  // only with image
+};
+
+struct ChapSpec {
+    Position at;
+    Located<std::string> user;
+    Located<SecretRef> secret;
+};
+
+struct IscsiSpec {
+    Position at;
+    Located<Portal> portal;
+    Located<std::string> target;  // an iSCSI qualified name (RFC 3720, 3.2.6.3.1)
+    Located<std::uint32_t> lun;
+    std::optional<ChapSpec> chap;
+};
+
+/// Cost of a key derivation; for argon2id memory, passes and lanes, for pbkdf2 passes alone (iterations).
+struct KdfSpec {
+    Position at;
+    Located<KdfType> type;          // default: argon2id
+    Located<ByteSize> memory;       // default: 1GiB
+    Located<std::uint32_t> passes;  // default: 4
+    Located<std::uint32_t> lanes;   // default: 4
+};
+
+struct EncryptionSpec {
+    Position at;
+    Located<std::string> cipher;      // default: aes-xts-plain64
+    Located<std::uint32_t> key_size;  // bits of the volume key, both halves of XTS together; default: 512
+    KdfSpec kdf;
+};
+
+struct VolumeSpec {
+    std::string name;
+    Position at;
+    Located<VolumeRole> role;
+    Located<Access> access;          // default: read-write
+    std::optional<IscsiSpec> iscsi;  // exactly one of iscsi, file and device
+    std::optional<Located<FilePath>> file;
+    std::optional<Located<FilePath>> device;
+    EncryptionSpec encryption;       // what is left out has its default
+    Located<Filesystem> filesystem;  // default: ext4
+    Located<Provision> provision;    // default: never
+};
+
+struct BindSpec {
+    Position at;
+    Located<std::string> dn;
+    Located<SecretRef> password;
+};
+
+struct DirectorySpec {
+    Position at;
+    Located<std::string> ldap;            // ldaps://, ldap:// (then StartTLS is insisted on) or ldapi://
+    Located<std::string> base;            // a distinguished name (RFC 4514)
+    std::optional<BindSpec> bind;         // left out: SASL EXTERNAL over ldapi
+    std::optional<Located<FilePath>> ca;  // required unless ldapi
+};
+
+struct UserSpec {
+    std::string name;
+    Position at;
+    Located<std::string> full_name;
+    std::optional<Located<std::string>> mail;
+    Located<bool> super;  // default: false
+    std::vector<Located<std::string>> ssh_keys;
+};
+
+/// How long each may take before the next harder means is used; operations.md says which.
+struct DeadlinesSpec {
+    Position at;
+    Located<Duration> suspend;  // default: 2m
+    Located<Duration> close;    // default: 5m
+    Located<Duration> storage;  // default: 90s
+    Located<Duration> lock;     // default: 30s
+};
+
+/// Something orphaned that may be destroyed, named so that nothing else can be meant.
+struct RemovalSpec {
+    Located<std::string> resource;  // "vm/old-forge"
+    Located<std::string> uuid;
 };
 
 struct RuleSpec {
@@ -109,9 +212,19 @@ struct SafeSpec {
     std::optional<NetworkSpec> network;
     std::vector<VmSpec> vms;
     std::vector<RuleSpec> firewall;
+    Located<Duration> linger = {};  // default: 60s
+    DeadlinesSpec deadlines = {};   // what is left out has its default
+    std::vector<VolumeSpec> volumes = {};
+    std::optional<DirectorySpec> directory = std::nullopt;
+    std::vector<UserSpec> users = {};
+    std::vector<RemovalSpec> remove = {};
 
     /// nullptr when there is no such VM.
     [[nodiscard]] const VmSpec* vm(std::string_view name) const;
+    /// nullptr when there is no such volume.
+    [[nodiscard]] const VolumeSpec* volume(std::string_view name) const;
+    /// The one volume of role vault; nullptr when there is none.
+    [[nodiscard]] const VolumeSpec* vault() const;
 };
 
 /// What a rule's `from` or `to` names.

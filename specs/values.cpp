@@ -176,4 +176,10 @@ Parsed<Sha256Digest> parse_sha256(std::string_view text) {
     return Sha256Digest{std::move(hex)};
 }
 
+std::string to_text(const SecretRef& secret) {
+    return (secret.kind == SecretRef::Kind::file ? "file " : "credential ") + secret.name;
+}
+
+std::string to_text(const Portal& portal) { return to_text(portal.address) + ":" + std::to_string(portal.port); }
+
 }  // namespace safe::specs

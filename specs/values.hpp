@@ -85,4 +85,25 @@ struct FilePath {
 };
 [[nodiscard]] inline const std::string& to_text(const FilePath& path) { return path.written; }
 
+/// Where a secret is to be had; never the secret itself. Read by reconciler/driver/secret_source.hpp.
+struct SecretRef {
+    enum class Kind {
+        file,
+        credential
+    };  // a file of root's with mode 0600; a credential of systemd's (systemd.exec(5))
+    Kind kind = Kind::file;
+    std::string name;  // an absolute path; a credential's name
+    auto operator<=>(const SecretRef&) const = default;
+};
+/// "file /etc/safe/atlas/chap".
+[[nodiscard]] std::string to_text(const SecretRef& secret);
+
+/// An IPv4 address and a TCP port: 192.0.2.10:3260.
+struct Portal {
+    Ipv4 address;
+    std::uint16_t port = 3260;
+    auto operator<=>(const Portal&) const = default;
+};
+[[nodiscard]] std::string to_text(const Portal& portal);
+
 }  // namespace safe::specs

@@ -43,7 +43,8 @@ class Apply {
         const Result<applying::LockFile> lock = applying::LockFile::take(state / "lock");
         if (!lock) return base::fail(lock.error());
 
-        applying::DriverSet drivers(builtin_.make_drivers(spec, state));
+        const driver::KeyRing no_key;
+        applying::DriverSet drivers(builtin_.make_drivers({spec, driver::Places(*spec.safe, state), no_key}));
         applying::Goal goal{.spec = spec,
                             .mode = *mode,
                             .limits = {},

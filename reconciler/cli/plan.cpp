@@ -16,7 +16,9 @@ ExitCode plan(const PlanOptions& options, const Builtin& builtin, const std::sto
         print_error(mode.error(), options.spec.format);
         return refused;
     }
-    applying::DriverSet drivers(builtin.make_drivers(*spec, options.state_dir / *spec->safe));
+    const driver::KeyRing no_key;
+    const driver::Places places(*spec->safe, options.state_dir / *spec->safe);
+    applying::DriverSet drivers(builtin.make_drivers({*spec, places, no_key}));
     const applying::Goal goal{.spec = *spec, .mode = *mode, .limits = {}, .refusals = builtin.missing_plugins(*spec)};
     const model::Plan plan = applying::look_and_plan(goal, drivers, {.stop = stop}).plan;
     if (stop.stop_requested()) return interrupted;

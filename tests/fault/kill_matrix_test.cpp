@@ -86,7 +86,7 @@ vms:
     }
 
     std::vector<std::unique_ptr<driver::Driver>> real_drivers() const {
-        if (!libvirtd_) return plugins::make_drivers(spec_, state());
+        if (!libvirtd_) return plugins::make_drivers({spec_, driver::Places(*spec_.safe, state()), no_key_});
         return libvirt::make_drivers({.uri = test::PrivateLibvirtd::uri, .safe = *spec_.safe, .state_dir = state()});
     }
 
@@ -143,6 +143,7 @@ vms:
     TemporaryDirectory directory_;
     std::optional<test::PrivateLibvirtd> libvirtd_;
     specs::SafeSpec spec_;
+    driver::KeyRing no_key_;
     std::string script_;
 };
 

@@ -45,7 +45,7 @@ class Story : public ::testing::TestWithParam<fs::path> {
             if (diagnostic.severity == specs::Diagnostic::Severity::error) ADD_FAILURE() << to_text(diagnostic);
         ASSERT_TRUE(loaded.spec.has_value());
         spec_ = std::move(*loaded.spec);
-        drivers_ = plugins::make_drivers(spec_, "/var/lib/safe/" + *spec_.safe);
+        drivers_ = plugins::make_drivers({spec_, driver::Places(*spec_.safe, "/var/lib/safe/" + *spec_.safe), no_key_});
         mode_ = intent::effective_mode(read_mode(GetParam() / "observed.yaml").value_or(*spec_.mode));
         for (const auto& driver : drivers_) {
             driver::Desire desire = driver->desire(spec_, mode_);
@@ -68,6 +68,7 @@ class Story : public ::testing::TestWithParam<fs::path> {
     }
 
     specs::SafeSpec spec_;
+    driver::KeyRing no_key_;
     std::vector<std::unique_ptr<driver::Driver>> drivers_;
     model::Mode mode_ = model::Mode::closed;
     std::map<model::ResourceId, model::Resource> desired_;

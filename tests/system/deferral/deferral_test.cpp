@@ -84,7 +84,8 @@ TEST(Deferral, ApplyBringsTheGuestUpAndReachesWhatItKeepsInASecondRound) {
     const fs::path state = "/var/lib/safe/" + *loaded.spec->safe;
     fs::create_directories(state);
 
-    auto drivers = plugins::make_drivers(*loaded.spec, state);
+    const driver::KeyRing no_key;
+    auto drivers = plugins::make_drivers({*loaded.spec, driver::Places(*loaded.spec->safe, state), no_key});
     auto accounts = std::make_unique<GuestAccounts>(state / "logs" / "gateway.log");
     const GuestAccounts& watched = *accounts;
     drivers.push_back(std::move(accounts));
