@@ -32,7 +32,7 @@ class Run {
             const Step& step = plan.steps[i];
             if (step.waits_for)
                 skip(i, {step.verb, to_text(step.resource), "it waits for " + *step.waits_for, ""});
-            else if (excluded.contains(step.resource))
+            else if (step.rests_on(excluded))
                 skip(i, {step.verb, to_text(step.resource), "it failed before in this run", ""});
         }
     }
@@ -73,9 +73,11 @@ class Run {
     std::optional<StepIndex> next_ready() const {
         for (StepIndex i = 0; i < states_.size(); ++i) {
             if (states_[i] != State::waiting) continue;
-            const auto& required = plan_.steps[i].requires_done;
-            if (std::ranges::all_of(required, [&](StepIndex earlier) { return states_[earlier] == State::done; }))
-                return i;
+            const Step& step = plan_.steps[i];
+            const auto is_over = [&](StepIndex earlier) {
+                return states_[earlier] == State::done || (step.insists && states_[earlier] == State::failed);
+            };
+            if (std::ranges::all_of(step.requires_done, is_over)) return i;
         }
         return std::nullopt;
     }
@@ -91,6 +93,7 @@ class Run {
                          Error::Kind::interrupted});
                 continue;
             }
+            if (step.insists) continue;
             const auto failed = std::ranges::find_if(
                 step.requires_done, [&](StepIndex earlier) { return states_[earlier] == State::failed; });
             if (failed != step.requires_done.end())
@@ -148,7 +151,7 @@ class Run {
     Resource resource_of(const Step& step) const {
         const auto declared = desired_.find(step.resource);
         Resource resource = declared != desired_.end() ? declared->second : Resource{.id = step.resource};
-        if (step.action == Action::remove) resource.presence = model::Presence::absent;
+        resource.presence = step.action == Action::remove ? model::Presence::absent : model::Presence::present;
         return resource;
     }
 

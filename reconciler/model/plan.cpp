@@ -59,13 +59,17 @@ std::string_view to_text(Outcome::What what) {
     return "?";
 }
 
+bool Step::rests_on(const std::set<ResourceId>& excluded) const {
+    return excluded.contains(resource) || (bracket && excluded.contains(*bracket));
+}
+
 std::size_t Plan::runnable(const std::set<ResourceId>& excluded) const {
     if (!refusals.empty()) return 0;
     std::vector<bool> stuck(steps.size());
     std::size_t count = 0;
     for (StepIndex i = 0; i < steps.size(); ++i) {
         const Step& step = steps[i];
-        stuck[i] = step.waits_for || excluded.contains(step.resource) ||
+        stuck[i] = step.waits_for || step.rests_on(excluded) ||
                    std::ranges::any_of(step.requires_done, [&](StepIndex earlier) { return stuck[earlier]; });
         if (!stuck[i]) ++count;
     }

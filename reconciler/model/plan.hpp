@@ -62,9 +62,15 @@ struct Step {
     std::vector<StepIndex> requires_done;       // indices of earlier steps of the same plan, ascending
     Disruption disruption = Disruption::none;
     std::string destroys = {};
-    /// Removed (or brought back) only for a change of this resource below it, and wanted again.
+    /// Taken down and brought back for a change of this resource below it; or, where the mode wants it absent, brought
+    /// up and taken down again for a step of this resource above it.
     std::optional<ResourceId> bracket = std::nullopt;
+    /// Closing: begun although what comes first has failed, because not trying would leave the safe open.
+    bool insists = false;
     std::optional<std::string> waits_for = std::nullopt;  // a person must do something first: "a key"
+
+    /// It is a step on one of these, or made only for one.
+    [[nodiscard]] bool rests_on(const std::set<ResourceId>& excluded) const;
 };
 
 /// Something that has no step, and why.
@@ -84,6 +90,7 @@ struct Plan {
     std::vector<Held> unknown;
     std::vector<Held> deferred;
     std::vector<Held> blocked;         // wants a step, but something it depends on is unknown or deferred
+    std::vector<Held> dormant;         // lies on something that this mode puts away: nothing is asked or done meanwhile
     std::vector<ResourceId> orphaned;  // left the file; kept, reported
     std::vector<Refusal> refusals;     // not empty: nothing of this plan may be applied
     std::vector<std::string> notes;

@@ -24,7 +24,7 @@ enum class Presence { absent, present };
 struct Resource {
     ResourceId id;
     Presence presence = Presence::absent;
-    Attributes attributes = {};           // what the spec owns of it; empty when absent is wanted
+    Attributes attributes = {};           // what the spec owns of it; may be empty when absent is wanted
     std::vector<ResourceId> needs = {};   // created before this one, removed after it
     std::vector<std::string> notes = {};  // said in the plan whenever the resource is wanted present; never compared
     /// For people: what the entry with this key means, where its value is too long to read; never compared.

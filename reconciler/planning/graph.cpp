@@ -25,14 +25,9 @@ Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Ob
     sort_unique(ids_);
 
     // What is needed but neither declared nor seen has no node: there is nothing to order it with.
-    const auto node_of = [&](const ResourceId& id) -> std::optional<Node> {
-        const auto place = std::ranges::lower_bound(ids_, id);
-        if (place == ids_.end() || *place != id) return std::nullopt;
-        return static_cast<Node>(place - ids_.begin());
-    };
     const auto add_needs = [&](const std::vector<ResourceId>& needs, std::vector<Node>& to) {
         for (const ResourceId& need : needs)
-            if (const std::optional<Node> node = node_of(need)) to.push_back(*node);
+            if (const std::optional<Node> node = find(need)) to.push_back(*node);
     };
 
     desired_.resize(size(), nullptr);
@@ -41,12 +36,12 @@ Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Ob
     standing_needs_.resize(size());
     dependents_.resize(size());
     for (const Resource& resource : desired) {
-        const Node node = *node_of(resource.id);
+        const Node node = *find(resource.id);
         desired_[node] = &resource;
         add_needs(resource.needs, wanted_needs_[node]);
     }
     for (const auto& [id, observation] : observed) {
-        const Node node = *node_of(id);
+        const Node node = *find(id);
         observed_[node] = &observation;
         if (const auto* present = std::get_if<Present>(&observation)) add_needs(present->needs, standing_needs_[node]);
     }
@@ -57,6 +52,12 @@ Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Ob
         sort_unique(standing);
         for (const Node need : standing) dependents_[need].push_back(node);
     }
+}
+
+std::optional<Node> Graph::find(const ResourceId& id) const {
+    const auto place = std::ranges::lower_bound(ids_, id);
+    if (place == ids_.end() || *place != id) return std::nullopt;
+    return static_cast<Node>(place - ids_.begin());
 }
 
 }  // namespace safe::planning

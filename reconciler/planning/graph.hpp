@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "reconciler/model/resource.hpp"
@@ -18,10 +19,20 @@ class Graph {
 
     [[nodiscard]] std::size_t size() const { return ids_.size(); }
     [[nodiscard]] const model::ResourceId& id(Node node) const { return ids_[node]; }
+    /// nullopt when it is neither declared nor seen.
+    [[nodiscard]] std::optional<Node> find(const model::ResourceId& id) const;
     /// nullptr when it is not declared.
     [[nodiscard]] const model::Resource* desired(Node node) const { return desired_[node]; }
     /// nullptr when nobody looked.
     [[nodiscard]] const model::Observation* observed(Node node) const { return observed_[node]; }
+
+    /// Declared, and the mode wants it absent.
+    [[nodiscard]] bool is_put_away(Node node) const {
+        return desired_[node] != nullptr && desired_[node]->presence == model::Presence::absent;
+    }
+    [[nodiscard]] bool is_there(Node node) const {
+        return observed_[node] != nullptr && std::holds_alternative<model::Present>(*observed_[node]);
+    }
 
     /// As the spec wants it; empty for what is not declared.
     [[nodiscard]] const std::vector<Node>& wanted_needs(Node node) const { return wanted_needs_[node]; }

@@ -27,6 +27,10 @@ class Draft {
  private:
     void draft(Node node, const Assessor& assessor) {
         const Verdict& verdict = verdicts_[node];
+        if (verdict.held_for) {
+            up_[node] = append(node, Action::add, assessor);
+            down_[node] = append(node, Action::remove, assessor);
+        }
         if (verdict.want == Want::nothing) return;
         if (verdict.want == Want::remove || verdict.bracket) down_[node] = append(node, Action::remove, assessor);
         if (verdict.want == Want::add) up_[node] = append(node, Action::add, assessor);
@@ -36,11 +40,11 @@ class Draft {
     StepIndex append(Node node, Action action, const Assessor& assessor) {
         const Verdict& verdict = verdicts_[node];
         const bool taken_down = verdict.bracket && action == Action::remove && verdict.want == Want::add;
+        const bool put_back = verdict.held_for && action == Action::remove;
         model::Assessment assessment = verdict.assessment;
-        if (taken_down) {
+        if (taken_down || put_back)
             assessment = assessor.classify(Action::remove, *graph_.desired(node), *graph_.observed(node), {});
-            assessment.disruption = std::max(assessment.disruption, model::Disruption::downtime);
-        }
+        if (taken_down) assessment.disruption = std::max(assessment.disruption, model::Disruption::downtime);
         Step step{.resource = graph_.id(node),
                   .action = action,
                   .verb = std::move(assessment.verb),
@@ -52,6 +56,8 @@ class Draft {
                   .destroys = std::move(assessment.destroys),
                   .waits_for = std::move(assessment.waits_for)};
         if (verdict.bracket && verdict.want == Want::add) step.bracket = graph_.id(*verdict.bracket);
+        if (verdict.held_for) step.bracket = graph_.id(*verdict.held_for);
+        step.insists = action == Action::remove && (verdict.insists || put_back);
         steps_.push_back(std::move(step));
         return steps_.size() - 1;
     }
@@ -65,12 +71,24 @@ class Draft {
     void connect(Node node) {
         std::vector<Node> visited;
         if (up_[node]) {
-            if (down_[node]) require(*up_[node], *down_[node]);
+            if (down_[node] && verdicts_[node].held_for) require(*down_[node], *up_[node]);
+            if (down_[node] && !verdicts_[node].held_for) require(*up_[node], *down_[node]);
             after_needs(*up_[node], node, visited);
-            if (verdicts_[node].assessment.dependents_down) after_dependents(*up_[node], node, visited);
+            if (verdicts_[node].assessment.dependents_down) after_dependents(*up_[node], node, visited, false);
         }
         visited.clear();
-        if (down_[node]) after_dependents(*down_[node], node, visited);
+        if (down_[node]) after_dependents(*down_[node], node, visited, graph_.is_put_away(node));
+        visited.clear();
+        if (down_[node] && !verdicts_[node].held_for) after_held(*down_[node], node, visited);
+    }
+
+    /// A removal has what is held for it brought up first.
+    void after_held(StepIndex step, Node node, std::vector<Node>& visited) {
+        for (const Node need : graph_.standing_needs(node)) {
+            if (!first_visit(visited, need)) continue;
+            if (verdicts_[need].held_for) require(step, *up_[need]);
+            after_held(step, need, visited);
+        }
     }
 
     /// What `node` needs is brought up first; a need without a step of its own passes the question on.
@@ -81,16 +99,17 @@ class Draft {
         }
     }
 
-    /// What needs `node` is taken down first, or changed so that it needs it no longer.
-    void after_dependents(StepIndex step, Node node, std::vector<Node>& visited) {
+    /// What needs `node` is taken down first, or changed so that it needs it no longer. Where the mode puts it away,
+    /// what there is to do on it is done first (`last`).
+    void after_dependents(StepIndex step, Node node, std::vector<Node>& visited, bool last) {
         for (const Node dependent : graph_.dependents(node)) {
             if (!first_visit(visited, dependent)) continue;
             if (down_[dependent])
                 require(step, *down_[dependent]);
-            else if (up_[dependent] && !std::ranges::binary_search(graph_.wanted_needs(dependent), node))
+            else if (up_[dependent] && (last || !std::ranges::binary_search(graph_.wanted_needs(dependent), node)))
                 require(step, *up_[dependent]);
             else if (!up_[dependent])
-                after_dependents(step, dependent, visited);
+                after_dependents(step, dependent, visited, last);
         }
     }
 

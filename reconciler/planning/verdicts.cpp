@@ -24,6 +24,7 @@ class Judge {
     std::vector<Verdict> run() {
         for (Node node = 0; node < graph_.size(); ++node) judge_alone(node);
         block();
+        for (Node node = 0; node < graph_.size(); ++node) hold_what_is_put_away(node);
         const std::vector<Node> changed = feasible_brackets();
         for (const Node node : changed) bracket(node);
         return std::move(verdicts_);
@@ -42,7 +43,10 @@ class Judge {
             hold_unknown(node, unknown->error);
         } else if (const auto* deferred = std::get_if<model::Deferred>(seen)) {
             verdict.unsettled = true;
-            plan_.deferred.push_back({graph_.id(node), deferred->error, deferred->on});
+            const std::optional<Node> ground = graph_.find(deferred->on);
+            verdict.dormant = ground && graph_.is_put_away(*ground) && !graph_.is_there(*ground);
+            (verdict.dormant ? plan_.dormant : plan_.deferred)
+                .push_back({graph_.id(node), deferred->error, deferred->on});
         } else if (const auto* foreign = std::get_if<model::Foreign>(seen)) {
             judge_foreign(node, *foreign);
         } else if (const auto* present = std::get_if<Present>(seen)) {
@@ -74,8 +78,7 @@ class Judge {
     void judge_present(Node node, const Resource& wanted, const Present& present) {
         Verdict& verdict = verdicts_[node];
         if (wanted.presence == Presence::absent) {
-            verdict.want = Want::remove;
-            assess(node, Action::remove);
+            remove(node);
             return;
         }
         verdict.changes = difference(present.attributes, wanted.attributes);
@@ -89,7 +92,12 @@ class Judge {
             plan_.orphaned.push_back(graph_.id(node));
             return;
         }
+        remove(node);
+    }
+
+    void remove(Node node) {
         verdicts_[node].want = Want::remove;
+        verdicts_[node].insists = question_.mode != model::Mode::open;
         assess(node, Action::remove);
     }
 
@@ -103,26 +111,36 @@ class Judge {
 
     // --- nothing rests on what could not be seen
 
+    struct Obstacle {
+        Error error;
+        std::optional<Node> dormant = std::nullopt;  // it lies in this one alone
+    };
+
     /// Takes the wish away from every node that has an obstacle, until no wish rests on a missing one.
     void block() {
         for (bool again = true; again;) {
             again = false;
             for (Node node = 0; node < graph_.size(); ++node) {
-                const std::optional<Error> obstacle = obstacle_of(node);
+                const std::optional<Obstacle> obstacle = obstacle_of(node);
                 if (!obstacle) continue;
-                hold_blocked(node, *obstacle);
+                block(node, *obstacle);
                 again = true;
             }
         }
     }
 
-    void hold_blocked(Node node, const Error& error) {
-        plan_.blocked.push_back({graph_.id(node), error});
-        verdicts_[node].want = Want::nothing;
-        verdicts_[node].unsettled = true;
+    void block(Node node, const Obstacle& obstacle) {
+        Verdict& verdict = verdicts_[node];
+        verdict.want = Want::nothing;
+        verdict.unsettled = true;
+        verdict.dormant = obstacle.dormant.has_value();
+        if (verdict.dormant)
+            plan_.dormant.push_back({graph_.id(node), obstacle.error, graph_.id(*obstacle.dormant)});
+        else
+            plan_.blocked.push_back({graph_.id(node), obstacle.error});
     }
 
-    std::optional<Error> obstacle_of(Node node) const {
+    std::optional<Obstacle> obstacle_of(Node node) const {
         switch (verdicts_[node].want) {
             case Want::nothing:
                 return std::nullopt;
@@ -135,24 +153,33 @@ class Judge {
         return std::nullopt;
     }
 
-    std::optional<Error> obstacle_below(Node node) const {
-        for (const Node need : graph_.wanted_needs(node))
-            if (verdicts_[need].unsettled)
-                return blocked_by(node, to_text(graph_.id(need)) + ", which it needs, is not settled");
-        return std::nullopt;
+    std::optional<Obstacle> obstacle_below(Node node) const {
+        std::optional<Obstacle> asleep;
+        for (const Node need : graph_.wanted_needs(node)) {
+            if (!verdicts_[need].unsettled) continue;
+            const Error error = blocked_by(node, to_text(graph_.id(need)) + ", which it needs, is not settled");
+            if (!verdicts_[need].dormant) return Obstacle{error};
+            asleep = Obstacle{error, need};
+        }
+        return asleep;
     }
 
-    std::optional<Error> obstacle_above(Node node) const {
-        if (const auto blind = question_.blind.find(graph_.id(node).kind); blind != question_.blind.end())
-            return blocked_by(node, to_text(blind->second));
+    std::optional<Obstacle> obstacle_above(Node node) const {
+        const auto blind = question_.blind.find(graph_.id(node).kind);
+        const bool closes = verdicts_[node].insists && graph_.is_put_away(node);
+        if (blind != question_.blind.end() && !closes) return Obstacle{blocked_by(node, to_text(blind->second))};
         for (const Node dependent : graph_.dependents(node)) {
             const Verdict& verdict = verdicts_[dependent];
             const std::string name = to_text(graph_.id(dependent));
-            if (verdict.unsettled) return blocked_by(node, name + ", which needs it, is not settled");
-            const Observation* seen = graph_.observed(dependent);
-            const bool there = seen != nullptr && std::holds_alternative<Present>(*seen);
-            if (there && verdict.want != Want::remove && !lets_go(dependent, node))
-                return blocked_by(node, name + " is there and still needs it");
+            // Whoever is wanted in a mode that puts this one away can be without it (a header, while its disk is away).
+            const Resource* wanted = graph_.desired(dependent);
+            if (wanted != nullptr && wanted->presence == Presence::present && graph_.is_put_away(node)) continue;
+            if (verdict.unsettled) {
+                if (verdicts_[node].insists) continue;  // tried after it, and refused by the system where it is in use
+                return Obstacle{blocked_by(node, name + ", which needs it, is not settled")};
+            }
+            if (graph_.is_there(dependent) && verdict.want != Want::remove && !lets_go(dependent, node))
+                return Obstacle{blocked_by(node, name + " is there and still needs it")};
         }
         return std::nullopt;
     }
@@ -166,6 +193,48 @@ class Judge {
     Error blocked_by(Node node, std::string cause) const {
         return {
             .attempt = verdicts_[node].assessment.verb, .object = to_text(graph_.id(node)), .cause = std::move(cause)};
+    }
+
+    // --- steps that need what the mode has put away
+
+    /// What `node` needs and the mode wants absent is brought up for its step and taken down again. Where a person's
+    /// key would be needed for that, the step sleeps until the safe is open.
+    void hold_what_is_put_away(Node node) {
+        const Want want = verdicts_[node].want;
+        if (want == Want::nothing || verdicts_[node].held_for || graph_.is_put_away(node)) return;
+        std::vector<Node> away;
+        std::vector<bool> visited(graph_.size());
+        collect_put_away(node, visited, away);
+        for (const Node need : away) {
+            const Observation* seen = graph_.observed(need);
+            if (seen == nullptr || !std::holds_alternative<model::Absent>(*seen)) {
+                block(node, {blocked_by(node, to_text(graph_.id(need)) + ", which it needs, is not settled")});
+                return;
+            }
+            const model::Assessment bringing = assessor_.classify(Action::add, *graph_.desired(need), *seen,
+                                                                  difference({}, graph_.desired(need)->attributes));
+            if (bringing.waits_for) {
+                block(node, {blocked_by(node, to_text(graph_.id(need)) + " is put away"), need});
+                return;
+            }
+        }
+        for (const Node need : away) {
+            Verdict& verdict = verdicts_[need];
+            if (verdict.held_for) continue;
+            verdict.held_for = node;
+            verdict.changes = difference({}, graph_.desired(need)->attributes);
+            assess(need, Action::add);
+        }
+    }
+
+    /// Below `node`, directly or through others: what is wanted absent and is not there.
+    void collect_put_away(Node node, std::vector<bool>& visited, std::vector<Node>& away) const {
+        for (const Node need : graph_.standing_needs(node)) {
+            if (visited[need]) continue;
+            visited[need] = true;
+            if (graph_.is_put_away(need) && !graph_.is_there(need)) away.push_back(need);
+            collect_put_away(need, visited, away);
+        }
     }
 
     // --- changes that must have their dependents down
@@ -182,7 +251,7 @@ class Judge {
             for (Node node = 0; node < graph_.size() && !again; ++node) {
                 if (!needs_dependents_down(node)) continue;
                 if (const std::optional<Error> obstacle = bracket_obstacle(node)) {
-                    hold_blocked(node, *obstacle);
+                    block(node, {*obstacle});
                     block();
                     again = true;
                 }

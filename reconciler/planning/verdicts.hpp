@@ -15,10 +15,16 @@ struct Verdict {
     Want want = Want::nothing;
     /// Not known well enough to rest anything on: unknown, deferred, or somebody else's.
     bool unsettled = false;
+    /// Unsettled for as long as the mode lasts, and rightly so.
+    bool dormant = false;
     std::vector<model::Change> changes = {};
     model::Assessment assessment = {};
     /// Taken down, and brought back when it is wanted, for a change of this node below it.
     std::optional<Node> bracket = std::nullopt;
+    /// Put away by the mode, brought up and taken down again for a step of this node above it.
+    std::optional<Node> held_for = std::nullopt;
+    /// A removal by which the safe closes: see Step::insists.
+    bool insists = false;
 };
 
 /// One verdict a node. Fills in the plan what gets no step: unknown, deferred, blocked, orphaned and refusals.

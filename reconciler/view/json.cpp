@@ -70,6 +70,7 @@ Json step_json(const model::Step& step) {
     for (const Change& change : step.changes) out["changes"].push_back(change_json(change));
     if (!step.destroys.empty()) out["destroys"] = step.destroys;
     if (step.bracket) out["bracket"] = to_text(*step.bracket);
+    if (step.insists) out["insists"] = true;
     if (step.waits_for) out["waits_for"] = *step.waits_for;
     return out;
 }
@@ -96,6 +97,7 @@ Json plan_object(const Plan& plan) {
              {"blind", Json::array()},
              {"deferred", held_json(plan.deferred)},
              {"blocked", held_json(plan.blocked)},
+             {"dormant", held_json(plan.dormant)},
              {"orphaned", Json::array()},
              {"notes", plan.notes},
              {"observed", Json::object()}};

@@ -148,6 +148,14 @@ std::string held_lines(std::string_view title, Tone tone, const std::vector<Held
     return out;
 }
 
+std::string dormant_line(const Plan& plan, const Style& style) {
+    if (plan.dormant.empty()) return "";
+    std::string names;
+    for (const Held& one : plan.dormant) names += (names.empty() ? "" : ", ") + to_text(one.resource);
+    return "\n" + paint(Tone::quiet, fmt::format("put away while {}: {}", model::to_text(plan.mode), names), style) +
+           "\n";
+}
+
 std::string refusal_lines(const Plan& plan, const Style& style) {
     if (plan.refusals.empty()) return "";
     std::string out = "\n" + paint(Tone::bad, "refused: nothing of this plan may be applied", style) + "\n";
@@ -212,6 +220,7 @@ std::string plan_text(const Plan& plan, const Style& style) {
     }
     out += held_lines("deferred", Tone::warning, plan.deferred, style);
     out += held_lines("blocked", Tone::warning, plan.blocked, style);
+    out += dormant_line(plan, style);
     if (!plan.orphaned.empty()) {
         out +=
             "\n" + paint(Tone::warning, "orphaned: left the file; kept, and still subject to the mode", style) + "\n";

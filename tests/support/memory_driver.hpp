@@ -75,7 +75,8 @@ class MemoryDriver final : public driver::Driver {
 
     [[nodiscard]] model::Presence orphan(const model::ResourceId& id, const model::Present& /*observed*/,
                                          model::Mode /*mode*/) const override {
-        return id.kind == model::Kind::ruleset ? model::Presence::absent : model::Presence::present;
+        const bool access = id.kind == model::Kind::ruleset || id.kind == model::Kind::keyslot;
+        return access ? model::Presence::absent : model::Presence::present;
     }
 
     [[nodiscard]] base::Result<void> apply(const model::Step& step, const model::Resource& resource,
