@@ -104,6 +104,19 @@ int run(int argc, char** argv, const Builtin& builtin) {
                "refuse a plan that costs more");
     applying.add_flag("--yes", apply_options.yes, "do not ask");
 
+    OpenOptions open_options;
+    CLI::App& opening = *app.add_subcommand("open", "Open the safe with a member's key.");
+    add_spec_options(opening, open_options.spec);
+    add_state_dir(opening, open_options.state_dir);
+    opening.add_option("--user", open_options.user, "whose key; the password is asked for")->option_text("NAME");
+    opening.add_option("--password-fd", open_options.password_fd, "read the password from this descriptor")
+        ->option_text("N");
+
+    CloseOptions close_options;
+    CLI::App& closing = *app.add_subcommand("close", "Close the safe, whatever it takes.");
+    add_spec_options(closing, close_options.spec);
+    add_state_dir(closing, close_options.state_dir);
+
     CLI::App& schema = *app.add_subcommand("schema", "Print the JSON Schema of safe.yaml.");
     bool reference = false;
     schema.add_flag("--reference", reference, "print the reference in Markdown instead");
@@ -113,12 +126,15 @@ int run(int argc, char** argv, const Builtin& builtin) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? success : failure;
     }
-    plan_options.state_dir = std::filesystem::absolute(plan_options.state_dir);
-    apply_options.state_dir = std::filesystem::absolute(apply_options.state_dir);
+    for (std::filesystem::path* state_dir :
+         {&plan_options.state_dir, &apply_options.state_dir, &open_options.state_dir, &close_options.state_dir})
+        *state_dir = std::filesystem::absolute(*state_dir);
     const SignalWatch signals;
     if (validating.parsed()) return validate(validate_options);
     if (planning.parsed()) return plan(plan_options, builtin, signals.token());
     if (applying.parsed()) return apply(apply_options, builtin, signals.token());
+    if (opening.parsed()) return open(open_options, builtin, signals.token());
+    if (closing.parsed()) return close(close_options, builtin, signals.token());
     return print_schema(reference);
 }
 

@@ -38,9 +38,23 @@ struct ApplyOptions {
     bool yes = false;
 };
 
+struct OpenOptions {
+    SpecOptions spec;
+    std::filesystem::path state_dir = "/var/lib/safe";
+    std::string user;  // empty: nobody's key
+    std::optional<int> password_fd;
+};
+
+struct CloseOptions {
+    SpecOptions spec;
+    std::filesystem::path state_dir = "/var/lib/safe";
+};
+
 [[nodiscard]] ExitCode validate(const SpecOptions& options);
 [[nodiscard]] ExitCode plan(const PlanOptions& options, const Builtin& builtin, const std::stop_token& stop);
 [[nodiscard]] ExitCode apply(const ApplyOptions& options, const Builtin& builtin, const std::stop_token& stop);
+[[nodiscard]] ExitCode open(const OpenOptions& options, const Builtin& builtin, const std::stop_token& stop);
+[[nodiscard]] ExitCode close(const CloseOptions& options, const Builtin& builtin, const std::stop_token& stop);
 
 // --- shared
 

@@ -22,7 +22,11 @@ namespace safe::driver {
 
 /// What a call may use besides its arguments.
 struct Context {
-    std::stop_token stop = {};                                 // long waits end early when it asks
+    std::stop_token stop = {};  // long waits end early when it asks
+    /// The deadline of closing is over: what will not go gently goes at the cost of what was unsaved in it (a guest's
+    /// power is cut, a mapping that is in use is replaced by one that only gives errors, so that its key goes). Never
+    /// in opening.
+    bool force = false;
     std::function<void(std::string_view)> progress = nullptr;  // one line for the person who waits; may be empty
 
     void say(std::string_view line) const {

@@ -1,0 +1,113 @@
+#include "reconciler/cli/convergence.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "reconciler/cli/terminal.hpp"
+
+namespace safe::cli {
+namespace {
+
+using base::Error;
+using base::Result;
+
+/// The safe's own directory. Searchable by all, because QEMU runs as a user of its own and opens disks below it;
+/// listable by its owner only.
+Result<void> make_state_directory(const std::filesystem::path& directory) {
+    ::umask(022);  // parents that are missing must let QEMU pass; files of ours say their modes themselves
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    if (!error) std::filesystem::permissions(directory, std::filesystem::perms(0711), error);
+    if (error)
+        return base::fail({"make the state directory", directory.string(), error.message(),
+                           "run as root, or name another --state-dir"});
+    return {};
+}
+
+Result<void> check_agreed(const model::Plan& plan, const PlanFile* agreed) {
+    if (agreed == nullptr || view::plan_json(plan) == agreed->plan) return {};
+    return base::fail({"apply", "the plan for safe " + plan.safe,
+                       "the spec or the world has moved on since it was made",
+                       "look at a new plan: safectl plan -f " + agreed->spec_file, Error::Kind::refused});
+}
+
+}  // namespace
+
+Result<Convergence> Convergence::begin(const specs::SafeSpec& spec, const std::filesystem::path& state_dir,
+                                       const Builtin& builtin, const driver::KeyRing& keys, std::stop_token stop) {
+    std::filesystem::path state = state_dir / *spec.safe;
+    if (const Result<void> made = make_state_directory(state); !made) return base::fail(made.error());
+    // Taken before looking: what is planned must not be moved by another apply meanwhile.
+    Result<applying::LockFile> lock = applying::LockFile::take(state / "lock");
+    if (!lock) return base::fail(lock.error());
+    auto drivers =
+        std::make_unique<applying::DriverSet>(builtin.make_drivers({spec, driver::Places(*spec.safe, state), keys}));
+    return Convergence(spec, std::move(state), std::move(*lock), std::move(drivers), builtin.missing_plugins(spec),
+                       std::move(stop));
+}
+
+Result<model::Report> Convergence::run(const Wish& wish) {
+    applying::Goal goal{
+        .spec = *spec_, .mode = wish.mode, .limits = {}, .exactly = wish.agreed != nullptr, .refusals = missing_};
+    applying::Planned planned = applying::look_and_plan(goal, *drivers_, {.stop = stop_});
+    if (stop_.stop_requested())
+        return base::fail({"apply to", "safe " + *spec_->safe, "interrupted", "", Error::Kind::interrupted});
+    if (const Result<void> same = check_agreed(planned.plan, wish.agreed); !same) return base::fail(same.error());
+    goal.limits.max_disruption = wish.max_disruption;
+    planned = applying::plan_from(goal, std::move(planned.looked), *drivers_);
+
+    if (wish.format == Format::text) fmt::print("{}", view::plan_text(planned.plan, style_of(STDOUT_FILENO)));
+    if (planned.plan.runnable() == 0) {
+        model::Report nothing;
+        nothing.remaining = std::move(planned.plan);
+        if (wish.format == Format::json) fmt::print("{}", view::report_json(nothing));
+        return nothing;
+    }
+    if (const Result<void> agreed = ask(planned.plan, wish); !agreed) return base::fail(agreed.error());
+    return carry_out(goal, std::move(planned), wish);
+}
+
+Result<void> Convergence::ask(const model::Plan& plan, const Wish& wish) const {
+    if (wish.yes) return {};
+    const auto no = [&](std::string cause, std::string advice) {
+        return base::fail({"apply to", "safe " + plan.safe, std::move(cause), std::move(advice), Error::Kind::refused});
+    };
+    if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1 || wish.format != Format::text)
+        return no("nobody is there to confirm", "look at the plan, then apply with --yes");
+    if (!confirm(fmt::format("apply these {} steps?", plan.steps.size()))) return no("not confirmed", "");
+    return {};
+}
+
+Result<model::Report> Convergence::carry_out(const applying::Goal& goal, applying::Planned planned, const Wish& wish) {
+    Result<applying::Journal> journal = applying::Journal::open(state_ / "journal.jsonl");
+    if (!journal) return base::fail(journal.error());
+    if (const Result<void> recorded = journal->started(planned.plan); !recorded) return base::fail(recorded.error());
+
+    const bool text = wish.format == Format::text;
+    TerminalListener on_terminal(style_of(STDOUT_FILENO), ::isatty(STDOUT_FILENO) == 1);
+    applying::Listener silent;
+    const applying::Execution execution{.drivers = *drivers_,
+                                        .journal = *journal,
+                                        .listener = text ? static_cast<applying::Listener&>(on_terminal) : silent,
+                                        .stop = stop_,
+                                        .force = wish.force};
+    model::Report report = applying::apply(goal, std::move(planned), execution, {});
+    if (const Result<void> recorded = journal->ended(report); !recorded) print_error(recorded.error(), wish.format);
+    fmt::print("{}", text ? view::report_text(report, style_of(STDOUT_FILENO)) : view::report_json(report));
+    return report;
+}
+
+ExitCode exit_code_of(const Result<model::Report>& result, Format format) {
+    if (result) {
+        const bool begun = result->rounds > 0;
+        return !begun && !result->remaining.refusals.empty() ? refused : exit_code_of(*result);
+    }
+    if (result.error().kind == Error::Kind::interrupted) return interrupted;
+    print_error(result.error(), format);
+    return result.error().kind == Error::Kind::refused ? refused : failure;
+}
+
+}  // namespace safe::cli

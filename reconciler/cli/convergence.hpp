@@ -1,0 +1,70 @@
+// What apply, open and close have in common: the safe's own directory, its lock, the drivers, a plan that is shown and
+// agreed to, the journal, and the report. One object a command; holds the lock for as long as it lives.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include "reconciler/applying/lock_file.hpp"
+#include "reconciler/cli/commands.hpp"
+#include "reconciler/cli/plan_file.hpp"
+
+namespace safe::cli {
+
+/// How one run of it is to be.
+struct Wish {
+    model::Mode mode = model::Mode::closed;
+    std::optional<model::Disruption> max_disruption = std::nullopt;
+    bool yes = false;                  // nobody is asked
+    bool force = false;                // driver::Context::force
+    const PlanFile* agreed = nullptr;  // nothing but this plan
+    Format format = Format::text;
+};
+
+class Convergence {
+ public:
+    /// Makes the directory, takes the lock and connects nothing yet. `spec`, `keys` and `builtin` outlive it.
+    [[nodiscard]] static base::Result<Convergence> begin(const specs::SafeSpec& spec,
+                                                         const std::filesystem::path& state_dir, const Builtin& builtin,
+                                                         const driver::KeyRing& keys, std::stop_token stop);
+
+    /// The report of what was done and is left; printed as it came about. An Error of kind refused or interrupted when
+    /// nothing was begun. May be run again with another wish.
+    [[nodiscard]] base::Result<model::Report> run(const Wish& wish);
+
+    /// The safe's own directory.
+    [[nodiscard]] const std::filesystem::path& state() const { return state_; }
+    [[nodiscard]] applying::DriverSet& drivers() { return *drivers_; }
+
+ private:
+    Convergence(const specs::SafeSpec& spec, std::filesystem::path state, applying::LockFile lock,
+                std::unique_ptr<applying::DriverSet> drivers, std::vector<model::Refusal> missing, std::stop_token stop)
+        : spec_(&spec),
+          state_(std::move(state)),
+          lock_(std::move(lock)),
+          drivers_(std::move(drivers)),
+          missing_(std::move(missing)),
+          stop_(std::move(stop)) {}
+
+    [[nodiscard]] base::Result<void> ask(const model::Plan& plan, const Wish& wish) const;
+    [[nodiscard]] base::Result<model::Report> carry_out(const applying::Goal& goal, applying::Planned planned,
+                                                        const Wish& wish);
+
+    const specs::SafeSpec* spec_;
+    std::filesystem::path state_;
+    applying::LockFile lock_;
+    std::unique_ptr<applying::DriverSet> drivers_;
+    std::vector<model::Refusal> missing_;
+    std::stop_token stop_;
+};
+
+/// Runs it again until nothing is left to close; past `deadline` with force, a few times. The last report.
+[[nodiscard]] base::Result<model::Report> close_until_closed(Convergence& convergence, model::Mode mode,
+                                                             std::chrono::seconds deadline, Format format,
+                                                             const std::stop_token& stop);
+
+/// Refused when the plan was, else what the report says.
+[[nodiscard]] ExitCode exit_code_of(const base::Result<model::Report>& result, Format format);
+
+}  // namespace safe::cli

@@ -1,0 +1,65 @@
+// safectl open: a member's password becomes the key with which one convergence to *open* runs. What cannot be opened is
+// closed again before the command ends.
+#include <fmt/format.h>
+
+#include "reconciler/applying/opening.hpp"
+#include "reconciler/cli/convergence.hpp"
+#include "reconciler/cli/password.hpp"
+
+namespace safe::cli {
+namespace {
+
+using base::Error;
+using base::Result;
+
+Result<void> check_user(const specs::SafeSpec& spec, const std::string& user) {
+    if (spec.users.empty()) return {};
+    for (const specs::UserSpec& known : spec.users)
+        if (known.name == user) return {};
+    return base::fail({"open safe", *spec.safe, "nobody in the spec is called " + user,
+                       "give the name of one of its users", Error::Kind::refused});
+}
+
+Result<void> put_key(const OpenOptions& options, const specs::SafeSpec& spec, driver::KeyRing& keys) {
+    if (spec.vault() == nullptr) return {};  // nothing in it needs a key
+    if (options.user.empty())
+        return base::fail({"open safe", *spec.safe, "it has a vault, and nobody's key is given",
+                           "say whose: --user NAME", Error::Kind::refused});
+    if (Result<void> known = check_user(spec, options.user); !known) return known;
+    Result<base::Secret> password = read_password("password of " + options.user, options.password_fd);
+    if (!password) return base::fail(password.error());
+    keys.put({options.user, std::move(*password)});
+    return {};
+}
+
+/// What has failed is told before it is closed again, by the report of the first run.
+Result<model::Report> open_or_close(Convergence& convergence, const Wish& open) {
+    Result<model::Report> report = convergence.run(open);
+    if (!report || !applying::must_close_again(*report)) return report;
+    if (open.format == Format::text) fmt::print("\nopening failed: the safe is closed again\n\n");
+    Wish close = open;
+    close.mode = model::Mode::closed;
+    Result<model::Report> closed = convergence.run(close);
+    if (!closed) return closed;
+    return report;
+}
+
+}  // namespace
+
+ExitCode open(const OpenOptions& options, const Builtin& builtin, const std::stop_token& stop) {
+    const Format format = options.spec.format;
+    const std::optional<specs::SafeSpec> spec = load(options.spec);
+    if (!spec) return failure;
+    driver::KeyRing keys;
+    const auto converge = [&]() -> Result<model::Report> {
+        const Result<model::Mode> mode = mode_of(*spec, specs::WantedMode::open);
+        if (!mode) return base::fail(mode.error());
+        if (const Result<void> key = put_key(options, *spec, keys); !key) return base::fail(key.error());
+        Result<Convergence> convergence = Convergence::begin(*spec, options.state_dir, builtin, keys, stop);
+        if (!convergence) return base::fail(convergence.error());
+        return open_or_close(*convergence, {.mode = *mode, .yes = true, .format = format});
+    };
+    return exit_code_of(converge(), format);
+}
+
+}  // namespace safe::cli

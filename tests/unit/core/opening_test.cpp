@@ -1,0 +1,48 @@
+// Which failures close a safe again, and which leave it open, degraded.
+#include "reconciler/applying/opening.hpp"
+
+#include <gtest/gtest.h>
+
+namespace safe::applying {
+namespace {
+
+using model::Kind;
+using model::make_id;
+using model::Outcome;
+using model::Report;
+using model::ResourceId;
+
+Report failed(const ResourceId& id, bool still_to_do) {
+    Report report;
+    report.outcomes.push_back({id, model::Action::add, "bring up", Outcome::What::failed, std::nullopt});
+    if (!still_to_do) return report;
+    report.remaining.steps.emplace_back();
+    report.remaining.steps.back().resource = id;
+    return report;
+}
+
+TEST(Opening, GoesBackWhenTheGroundIsMissing) {
+    for (const Kind kind : {Kind::session, Kind::container, Kind::mapping, Kind::mount, Kind::exported})
+        EXPECT_TRUE(must_close_again(failed(make_id(kind, "vault"), true))) << to_text(kind);
+    EXPECT_TRUE(must_close_again(failed(make_id(Kind::ruleset, "base"), true)));
+    EXPECT_TRUE(must_close_again(failed(make_id(Kind::ruleset, "storage"), true)));
+}
+
+TEST(Opening, GoesOnWithoutAGuestOrARule) {
+    EXPECT_FALSE(must_close_again(failed(make_id(Kind::power, "desktop"), true)));
+    EXPECT_FALSE(must_close_again(failed(make_id(Kind::ruleset, "open"), true)));
+}
+
+TEST(Opening, WhatALaterRoundMendedIsNoFailure) {
+    EXPECT_FALSE(must_close_again(failed(make_id(Kind::mount, "vault"), false)));
+}
+
+TEST(Opening, GoesBackWhenTheGroundCannotBeSeen) {
+    Report report;
+    report.remaining.unknown.push_back(
+        {make_id(Kind::mapping, "vault"), {"look at", "mapping/vault", "no permission"}});
+    EXPECT_TRUE(must_close_again(report));
+}
+
+}  // namespace
+}  // namespace safe::applying
