@@ -47,12 +47,15 @@ bool Reader::expect(const Node& node, Node::Kind kind, const std::string& path) 
 
 bool Reader::right_core_type(const Node& node, const ScalarInfo& type, const std::string& path, bool parses) {
     const CoreType core = core_type(node);
-    if (type.is_integer && core != CoreType::integer) {
+    const CoreType wanted_core = type.kind == ScalarInfo::Kind::integer   ? CoreType::integer
+                                 : type.kind == ScalarInfo::Kind::boolean ? CoreType::boolean
+                                                                          : CoreType::text;
+    if (wanted_core != CoreType::text && core != wanted_core) {
         fail(node.at, path, fmt::format("{} is wanted here, not {}", type.form, describe(node)),
              parses ? "write it without quotes" : "");
         return false;
     }
-    if (!type.is_integer && core != CoreType::text && parses) {
+    if (wanted_core == CoreType::text && core != CoreType::text && parses) {
         fail(node.at, path, fmt::format("text is wanted here, and {} is {}", shown(node.text), describe(node)),
              "put it in quotes");
         return false;

@@ -34,10 +34,11 @@ struct FieldInfo {
     enum class Presence { required, optional, defaulted };
     enum class Shape {
         scalar,
-        list,   // of scalars, at least one, none twice
-        part,   // a mapping with keys of its own
-        names,  // a mapping from names to such parts
-        pairs,  // a mapping from scalars to scalars
+        list,    // of scalars, at least one, none twice
+        part,    // a mapping with keys of its own
+        choice,  // a mapping with exactly one of its keys, each a scalar
+        names,   // a mapping from names to such parts
+        pairs,   // a mapping from scalars to scalars
     };
 
     std::string key;
@@ -49,7 +50,7 @@ struct FieldInfo {
     Shape shape = Shape::scalar;
     ScalarInfo name = {};                // what stands before the colon in names and pairs
     ScalarInfo scalar = {};              // of a scalar, of a list's items, of what stands after the colon in pairs
-    std::vector<FieldInfo> inside = {};  // of a part, of the parts in names
+    std::vector<FieldInfo> inside = {};  // of a part, of a choice, of the parts in names
 };
 
 class Reader;
