@@ -10,6 +10,9 @@
 #include "reconciler/driver/driver.hpp"
 #include "reconciler/driver/setting.hpp"
 
+#ifdef SAFE_WITH_ISCSI
+#include "plugins/iscsi/iscsi_driver.hpp"
+#endif
 #ifdef SAFE_WITH_LIBVIRT
 #include "plugins/libvirt/libvirt_driver.hpp"
 #endif
@@ -33,6 +36,9 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #ifdef SAFE_WITH_NFTABLES
     drivers.push_back(nftables::make_driver({.safe = setting.places.safe()}));
 #endif
+#ifdef SAFE_WITH_ISCSI
+    add(iscsi::make_drivers(setting));
+#endif
     static_cast<void>(setting);
     return drivers;
 }
@@ -52,6 +58,10 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #endif
 #ifndef SAFE_WITH_NFTABLES
     if (spec.network) refuse("the network's firewall", spec.network->at, "nftables");
+#endif
+#ifndef SAFE_WITH_ISCSI
+    for (const specs::VolumeSpec& volume : spec.volumes)
+        if (volume.iscsi) refuse("volumes." + volume.name + ".iscsi", volume.iscsi->at, "iscsi");
 #endif
     static_cast<void>(spec);
     return missing;
