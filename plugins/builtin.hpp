@@ -10,11 +10,23 @@
 #include "reconciler/driver/driver.hpp"
 #include "reconciler/driver/setting.hpp"
 
+#ifdef SAFE_WITH_FILESYSTEM
+#include "plugins/filesystem/filesystem_driver.hpp"
+#endif
 #ifdef SAFE_WITH_ISCSI
 #include "plugins/iscsi/iscsi_driver.hpp"
 #endif
+#ifdef SAFE_WITH_LDAP
+#include "plugins/ldap/ldap_driver.hpp"
+#endif
 #ifdef SAFE_WITH_LIBVIRT
 #include "plugins/libvirt/libvirt_driver.hpp"
+#endif
+#ifdef SAFE_WITH_LUKS
+#include "plugins/luks/luks_driver.hpp"
+#endif
+#ifdef SAFE_WITH_NFS
+#include "plugins/nfs/nfs_driver.hpp"
 #endif
 #ifdef SAFE_WITH_NFTABLES
 #include "plugins/nftables/nftables_driver.hpp"
@@ -29,15 +41,27 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
     [[maybe_unused]] const auto add = [&drivers](Drivers more) {
         std::ranges::move(more, std::back_inserter(drivers));
     };
+#ifdef SAFE_WITH_FILESYSTEM
+    add(filesystem::make_drivers(setting));
+#endif
+#ifdef SAFE_WITH_ISCSI
+    add(iscsi::make_drivers(setting));
+#endif
+#ifdef SAFE_WITH_LDAP
+    add(ldap::make_drivers(setting));
+#endif
 #ifdef SAFE_WITH_LIBVIRT
     add(libvirt::make_drivers(
         {.uri = *setting.spec.hypervisor, .safe = setting.places.safe(), .state_dir = setting.places.state_dir()}));
 #endif
+#ifdef SAFE_WITH_LUKS
+    add(luks::make_drivers(setting));
+#endif
+#ifdef SAFE_WITH_NFS
+    add(nfs::make_drivers(setting));
+#endif
 #ifdef SAFE_WITH_NFTABLES
     drivers.push_back(nftables::make_driver({.safe = setting.places.safe()}));
-#endif
-#ifdef SAFE_WITH_ISCSI
-    add(iscsi::make_drivers(setting));
 #endif
     static_cast<void>(setting);
     return drivers;
@@ -63,6 +87,23 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
     for (const specs::VolumeSpec& volume : spec.volumes)
         if (volume.iscsi) refuse("volumes." + volume.name + ".iscsi", volume.iscsi->at, "iscsi");
 #endif
+#ifndef SAFE_WITH_LUKS
+    if (!spec.volumes.empty()) refuse("the encryption of volumes", spec.volumes.front().at, "luks");
+#endif
+#ifndef SAFE_WITH_FILESYSTEM
+    if (!spec.volumes.empty()) refuse("volumes", spec.volumes.front().at, "filesystem");
+#endif
+#ifndef SAFE_WITH_NFS
+    for (const specs::VmSpec& vm : spec.vms)
+        if (!vm.mounts.empty()) refuse("vms." + vm.name + ".mounts", vm.mounts.front().path.at, "nfs");
+#endif
+#ifndef SAFE_WITH_LDAP
+    if (spec.directory) refuse("directory", spec.directory->at, "ldap");
+#endif
+    for (const specs::RemovalSpec& removal : spec.remove)
+        missing.push_back({"remove." + *removal.resource + " (" + to_text(removal.resource.at) + ")",
+                           {"destroy", *removal.resource, "this build destroys nothing that has left the file",
+                            "take it away by hand, then remove the line", base::Error::Kind::refused}});
     static_cast<void>(spec);
     return missing;
 }
