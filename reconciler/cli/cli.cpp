@@ -104,6 +104,18 @@ int run(int argc, char** argv, const Builtin& builtin) {
                "refuse a plan that costs more");
     applying.add_flag("--yes", apply_options.yes, "do not ask");
 
+    VerifyOptions verify_options;
+    CLI::App& verifying = *app.add_subcommand("verify", "Prove the state by looking at the machine. Changes nothing.");
+    add_spec_options(verifying, verify_options.spec);
+    add_state_dir(verifying, verify_options.state_dir);
+    add_choice(verifying, "--mode", verify_options.mode, mode_names, "the state to prove");
+
+    DoctorOptions doctor_options;
+    CLI::App& examining =
+        *app.add_subcommand("doctor", "Tell whether this host is fit to be a hypervisor. Changes nothing.");
+    examining.add_option("-f,--file", doctor_options.file, "fit for this spec")->option_text("FILE");
+    add_choice(examining, "--format", doctor_options.format, format_names, "how to print the result (text)");
+
     CLI::App& schema = *app.add_subcommand("schema", "Print the JSON Schema of safe.yaml.");
     bool reference = false;
     schema.add_flag("--reference", reference, "print the reference in Markdown instead");
@@ -115,10 +127,13 @@ int run(int argc, char** argv, const Builtin& builtin) {
     }
     plan_options.state_dir = std::filesystem::absolute(plan_options.state_dir);
     apply_options.state_dir = std::filesystem::absolute(apply_options.state_dir);
+    verify_options.state_dir = std::filesystem::absolute(verify_options.state_dir);
     const SignalWatch signals;
     if (validating.parsed()) return validate(validate_options);
     if (planning.parsed()) return plan(plan_options, builtin, signals.token());
     if (applying.parsed()) return apply(apply_options, builtin, signals.token());
+    if (verifying.parsed()) return verify(verify_options);
+    if (examining.parsed()) return doctor(doctor_options);
     return print_schema(reference);
 }
 

@@ -38,9 +38,22 @@ struct ApplyOptions {
     bool yes = false;
 };
 
+struct VerifyOptions {
+    SpecOptions spec;
+    std::optional<specs::WantedMode> mode;
+    std::filesystem::path state_dir = "/var/lib/safe";
+};
+
+struct DoctorOptions {
+    std::optional<std::string> file;  // none: the host alone
+    Format format = Format::text;
+};
+
 [[nodiscard]] ExitCode validate(const SpecOptions& options);
 [[nodiscard]] ExitCode plan(const PlanOptions& options, const Builtin& builtin, const std::stop_token& stop);
 [[nodiscard]] ExitCode apply(const ApplyOptions& options, const Builtin& builtin, const std::stop_token& stop);
+[[nodiscard]] ExitCode verify(const VerifyOptions& options);
+[[nodiscard]] ExitCode doctor(const DoctorOptions& options);
 
 // --- shared
 
