@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 
-# folder -> folders of ours that its files may include besides itself
+# folder -> folders (or single headers) of ours that its files may include besides itself
 ALLOWED = {
     "specs": [],
     "reconciler/base": [],
@@ -16,10 +16,13 @@ ALLOWED = {
     "reconciler/view": ["reconciler/base", "reconciler/model"],
     "reconciler/driver": ["specs", "reconciler/base", "reconciler/model"],
     "reconciler/applying": ["specs", "reconciler/base", "reconciler/model", "reconciler/driver", "reconciler/planning"],
+    # Nothing of how drivers observe: what it finds must not rest on their mistakes.
+    "reconciler/verify": ["specs", "reconciler/base", "reconciler/model", "reconciler/driver/places.hpp"],
     "reconciler/intent": ["specs", "reconciler/base", "reconciler/model"],
     "reconciler/members": ["reconciler/base"],
     "reconciler/cli": ["specs", "reconciler/base", "reconciler/model", "reconciler/driver", "reconciler/planning",
-                       "reconciler/applying", "reconciler/intent", "reconciler/members", "reconciler/view"],
+                       "reconciler/applying", "reconciler/intent", "reconciler/members", "reconciler/view",
+                       "reconciler/verify"],
 }
 PLUGINS = ["libvirt", "nftables", "luks", "iscsi", "filesystem", "nfs", "ldap"]
 ALLOWED.update({f"plugins/{name}": ["specs", "reconciler/base", "reconciler/model", "reconciler/driver"] for name in PLUGINS})
@@ -69,7 +72,7 @@ def offences(root: pathlib.Path):
             if not match:
                 continue
             ours, theirs = match.groups()
-            if ours and (folder_of(ours) not in allowed):
+            if ours and folder_of(ours) not in allowed and ours not in allowed:
                 yield f"{name}:{number}: {folder} may not include {ours}"
             for header, place in WRAPPED.items():
                 if theirs and re.match(header, theirs) and not re.match(place, name):
