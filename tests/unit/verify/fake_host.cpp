@@ -104,6 +104,10 @@ void FakeHost::folder(const std::string& path) const { fs::create_directories(ro
 
 void FakeHost::remove(const std::string& path) const { fs::remove_all(root_.path() / path.substr(1)); }
 
+void FakeHost::mode(const std::string& path, unsigned mode) const {
+    fs::permissions(root_.path() / path.substr(1), fs::perms(mode));
+}
+
 void FakeHost::process(int id, const std::string& name, const std::vector<std::string>& arguments,
                        const std::string& space, const std::string& mountinfo) const {
     const std::string own = fmt::format("/proc/{}", id);

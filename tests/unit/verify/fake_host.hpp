@@ -29,6 +29,7 @@ class FakeHost {
     void link(const std::string& path, const std::string& target) const;
     void folder(const std::string& path) const;
     void remove(const std::string& path) const;
+    void mode(const std::string& path, unsigned mode) const;
 
     void process(int id, const std::string& name, const std::vector<std::string>& arguments,
                  const std::string& space = "mnt:[1]", const std::string& mountinfo = "") const;
