@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace safe::specs {
 namespace {
 
@@ -28,6 +30,11 @@ bool Unsound::covers(std::string_view path) const {
         if (dot == 0) break;
     }
     return false;
+}
+
+bool Unsound::touches(std::string_view path) const {
+    const std::string below = std::string(path) + ".";
+    return covers(path) || std::ranges::any_of(paths_, [&](const std::string& one) { return one.starts_with(below); });
 }
 
 void Reader::fail(const Position& at, const std::string& path, std::string message, std::string help) {

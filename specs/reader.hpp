@@ -24,6 +24,8 @@ class Unsound {
     void add(std::string path) { paths_.insert(std::move(path)); }
     /// Whether the path or something that it lies in is unsound.
     [[nodiscard]] bool covers(std::string_view path) const;
+    /// Whether it is, or anything in it.
+    [[nodiscard]] bool touches(std::string_view path) const;
 
  private:
     std::unordered_set<std::string> paths_;

@@ -25,8 +25,12 @@ struct SshKey {
 /// before the type, which could run a program at login, are no part of that.
 [[nodiscard]] std::optional<SshKey> split_ssh_key(std::string_view text);
 
-/// What is wrong inside, in words that follow "the key …"; "" when nothing is: the base64 holds a key of the type that
-/// stands before it and nothing after it, and an RSA key has at least 2048 bits.
-[[nodiscard]] std::string ssh_key_fault(const SshKey& key);
+struct SshKeyFault {
+    std::string what;  // in words that follow "the key …"
+    std::string help;
+};
+/// nullopt when nothing is wrong inside: the base64 holds a key of the type that stands before it and nothing after
+/// it, and an RSA key has at least 2048 bits.
+[[nodiscard]] std::optional<SshKeyFault> ssh_key_fault(const SshKey& key);
 
 }  // namespace safe::specs

@@ -20,7 +20,7 @@ std::string told(const Loaded& loaded) {
 class EveryPart : public testing::Test {
  protected:
     void SetUp() override {
-        const auto file = test::source_directory() / "tests/unit/specs/cases/every-part.yaml";
+        const auto file = test::source_directory() / "tests/unit/specs/cases/all-parts.yaml";
         Loaded loaded = load_text(test::file_text(file), "/srv/atlas/safe.yaml");
         ASSERT_TRUE(loaded.spec) << told(loaded);
         spec_ = *std::move(loaded.spec);
@@ -96,7 +96,7 @@ TEST_F(EveryPart, OfVms) {
     ASSERT_EQ(desktop.mounts.size(), 2U);
     EXPECT_EQ(*desktop.mounts[0].path, "/data");
     EXPECT_EQ(*desktop.mounts[0].volume, "data");
-    EXPECT_EQ(*desktop.mounts[1].path, "/reference");
+    EXPECT_EQ(*desktop.mounts[1].path, "/srv/reference.d/v1");
     EXPECT_EQ((*desktop.cloud_init->user_data)->resolved, "/srv/atlas/cloud/desktop.yaml");
     EXPECT_TRUE(spec_.vm("gateway")->mounts.empty());
     EXPECT_FALSE(spec_.vm("gateway")->cloud_init);
