@@ -26,16 +26,18 @@ struct Answer {
     int status = SCSI_STATUS_ERROR;
     std::vector<std::byte> data = {};
     scsi_sense sense = {};
+    std::string said = {};                                          // libiscsi's words at that moment
     std::vector<std::pair<std::string, std::string>> offered = {};  // discovery: target and portal
 
     [[nodiscard]] bool good() const { return status == SCSI_STATUS_GOOD; }
 };
 
-void note_status(iscsi_context* /*context*/, int status, void* /*data*/, void* into) {
+void note_status(iscsi_context* context, int status, void* /*data*/, void* into) {
     auto& answer = *static_cast<Answer*>(into);
     if (answer.finished) return;  // a connection reports its own end here once more
     answer.finished = true;
     answer.status = status;
+    if (status != SCSI_STATUS_GOOD) answer.said = iscsi_get_error(context);
 }
 
 void note_task(iscsi_context* /*context*/, int status, void* data, void* into) {
@@ -91,7 +93,8 @@ class Connection {
         });
         if (!connected) return base::fail(connected.error());
         if (!(*connected)->good())
-            return failure("connect to", said(), "see whether the storage is up and reachable, and apply again");
+            return failure("connect to", (*connected)->said,
+                           "see whether the storage is up and reachable, and apply again");
         const auto logged_in =
             wait([&](Answer& answer) { return iscsi_login_async(context_.get(), note_status, &answer) == 0; });
         if (!logged_in) return base::fail(logged_in.error());

@@ -53,18 +53,25 @@ std::string serial_of(Bytes page) {
 std::string designator_of(Bytes page) {
     const auto content = page_content(page, 0x83);
     if (!content) return {};
-    // Best first: worldwide unique by a registry, then by a vendor's name.
-    constexpr std::array<std::pair<unsigned, std::string_view>, 3> kinds{{{3, "naa."}, {2, "eui."}, {1, "t10."}}};
-    std::array<std::string, kinds.size()> found;
+    // Best first: unique in the world by a registry, then by a vendor's name, and last what the storage numbers itself.
+    struct Type {
+        unsigned code;
+        bool local;  // a NAA name of the locally assigned kind (its first four bits are 3)
+        std::string_view prefix;
+    };
+    constexpr std::array<Type, 4> types{
+        {{3, false, "naa."}, {2, false, "eui."}, {1, false, "t10."}, {3, true, "naa."}}};
+    std::array<std::string, types.size()> found;
     for (Bytes rest = *content; rest.size() >= 4;) {
         const std::size_t length = std::to_integer<std::size_t>(rest[3]);
         if (length > rest.size() - 4) break;
         const Bytes value = rest.subspan(4, length);
         const unsigned association = std::to_integer<unsigned>(rest[1]) >> 4U & 3U;
         const unsigned type = std::to_integer<unsigned>(rest[1]) & 15U;
-        for (std::size_t i = 0; i < kinds.size(); ++i)
-            if (association == 0 && type == kinds[i].first && found[i].empty() && length > 0)
-                found[i] = std::string(kinds[i].second) + (type == 1 ? printable(value) : hex(value));
+        const bool local = type == 3 && length > 0 && value[0] >> 4U == std::byte{3};
+        for (std::size_t i = 0; i < types.size(); ++i)
+            if (association == 0 && length > 0 && type == types[i].code && local == types[i].local && found[i].empty())
+                found[i] = std::string(types[i].prefix) + (type == 1 ? printable(value) : hex(value));
         rest = rest.subspan(4 + length);
     }
     for (std::string& text : found)

@@ -17,7 +17,7 @@ using Bytes = std::span<const std::byte>;
 /// INQUIRY, VPD page 0x80: printable characters, without blanks around them. Empty when it is no such page.
 [[nodiscard]] std::string serial_of(Bytes page);
 
-/// INQUIRY, VPD page 0x83: the best designator of the unit itself: "naa.<hex>", else "eui.<hex>", else "t10.<text>".
+/// INQUIRY, VPD page 0x83: the best designator of the unit itself: "naa.<hex>", "eui.<hex>" or "t10.<text>".
 [[nodiscard]] std::string designator_of(Bytes page);
 
 /// Standard INQUIRY: a disk that is connected (SPC-4, 6.6.2).
