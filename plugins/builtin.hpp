@@ -10,6 +10,9 @@
 #include "reconciler/driver/driver.hpp"
 #include "reconciler/driver/setting.hpp"
 
+#ifdef SAFE_WITH_LDAP
+#include "plugins/ldap/ldap_driver.hpp"
+#endif
 #ifdef SAFE_WITH_LIBVIRT
 #include "plugins/libvirt/libvirt_driver.hpp"
 #endif
@@ -33,6 +36,9 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #ifdef SAFE_WITH_NFTABLES
     drivers.push_back(nftables::make_driver({.safe = setting.places.safe()}));
 #endif
+#ifdef SAFE_WITH_LDAP
+    add(ldap::make_drivers(setting));
+#endif
     static_cast<void>(setting);
     return drivers;
 }
@@ -52,6 +58,9 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #endif
 #ifndef SAFE_WITH_NFTABLES
     if (spec.network) refuse("the network's firewall", spec.network->at, "nftables");
+#endif
+#ifndef SAFE_WITH_LDAP
+    if (spec.directory) refuse("directory", spec.directory->at, "ldap");
 #endif
     static_cast<void>(spec);
     return missing;
