@@ -46,7 +46,7 @@ WRAPPED = {
     r"libcryptsetup": r"plugins/luks/[a-z_]*_lib\.cpp",
     r"iscsi/": r"plugins/iscsi/[a-z_]*_lib\.cpp",
     r"libmount|blkid": r"plugins/filesystem/[a-z_]*_lib\.cpp",
-    r"ldap|lber|sasl/": r"plugins/ldap/[a-z_]*_lib\.cpp",
+    r"ldap|lber|sasl/": r"plugins/ldap/[a-z_]*_lib\.[ch]pp",
     r"libnetfilter_conntrack": r"plugins/nftables/[a-z_]*_lib\.cpp",
     r"sqlite3": r"reconciler/intent/[a-z_]*_lib\.cpp",
 }
