@@ -27,8 +27,7 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
         std::ranges::move(more, std::back_inserter(drivers));
     };
 #ifdef SAFE_WITH_LIBVIRT
-    add(libvirt::make_drivers(
-        {.uri = *setting.spec.hypervisor, .safe = setting.places.safe(), .state_dir = setting.places.state_dir()}));
+    add(libvirt::make_drivers(setting));
 #endif
 #ifdef SAFE_WITH_NFTABLES
     drivers.push_back(nftables::make_driver({.safe = setting.places.safe()}));
