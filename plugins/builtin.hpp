@@ -51,8 +51,7 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
     add(ldap::make_drivers(setting));
 #endif
 #ifdef SAFE_WITH_LIBVIRT
-    add(libvirt::make_drivers(
-        {.uri = *setting.spec.hypervisor, .safe = setting.places.safe(), .state_dir = setting.places.state_dir()}));
+    add(libvirt::make_drivers(setting));
 #endif
 #ifdef SAFE_WITH_LUKS
     add(luks::make_drivers(setting));

@@ -21,7 +21,7 @@ struct Identity {
     std::string uuid;
     std::string type;  // <domain type=…>
     Owner owner;
-    std::optional<std::string> suspended = std::nullopt;
+    std::optional<Suspension> suspended = std::nullopt;
 };
 
 /// The definition of a machine with these attributes: memory, memory-max, cpus, cpus-max, console, and where there are
@@ -32,7 +32,8 @@ struct Identity {
 struct DomainSeen {
     std::string type;
     std::optional<Owner> owner;
-    std::optional<std::string> suspended;
+    std::optional<Suspension> suspended;
+    bool restored = false;              // it runs as it was saved, see ownership.hpp
     model::Attributes hardware;         // the same keys as above, and `extra`
     model::Bytes memory_in_use;         // a fact: a guest gives memory back in its own time, or never
     std::vector<std::string> networks;  // every libvirt network that any of its interfaces is on
