@@ -13,6 +13,9 @@
 #ifdef SAFE_WITH_LIBVIRT
 #include "plugins/libvirt/libvirt_driver.hpp"
 #endif
+#ifdef SAFE_WITH_LUKS
+#include "plugins/luks/luks_driver.hpp"
+#endif
 #ifdef SAFE_WITH_NFTABLES
 #include "plugins/nftables/nftables_driver.hpp"
 #endif
@@ -29,6 +32,9 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #ifdef SAFE_WITH_LIBVIRT
     add(libvirt::make_drivers(
         {.uri = *setting.spec.hypervisor, .safe = setting.places.safe(), .state_dir = setting.places.state_dir()}));
+#endif
+#ifdef SAFE_WITH_LUKS
+    add(luks::make_drivers(setting));
 #endif
 #ifdef SAFE_WITH_NFTABLES
     drivers.push_back(nftables::make_driver({.safe = setting.places.safe()}));
@@ -49,6 +55,9 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #ifndef SAFE_WITH_LIBVIRT
     if (spec.network) refuse("network", spec.network->at, "libvirt");
     if (!spec.vms.empty()) refuse("vms", spec.vms.front().at, "libvirt");
+#endif
+#ifndef SAFE_WITH_LUKS
+    if (!spec.volumes.empty()) refuse("volumes", spec.volumes.front().at, "luks");
 #endif
 #ifndef SAFE_WITH_NFTABLES
     if (spec.network) refuse("the network's firewall", spec.network->at, "nftables");
