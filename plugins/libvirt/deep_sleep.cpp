@@ -17,8 +17,6 @@ std::string now_text() {
     return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(now));
 }
 
-bool is_marked(const Found& found) { return found.seen.suspended && found.seen.suspended->in == on_disk; }
-
 }  // namespace
 
 Error cannot_wake(const std::string& vm, std::string cause) {
@@ -50,7 +48,7 @@ Result<Sleep> DeepSleep::look(const Found& found) const {
     const Result<bool> mounted = memory_.mounted();
     if (!mounted) return base::fail(mounted.error());
     if (!*mounted) return Sleep::none;
-    return judge(found.owner.vm, is_marked(found));
+    return judge(found.owner.vm, sleeps_on_disk(found.seen));
 }
 
 fs::path DeepSleep::disk_of(const Found& found) const {
@@ -61,9 +59,10 @@ fs::path DeepSleep::disk_of(const Found& found) const {
 }
 
 Result<bool> DeepSleep::is_active(const Found& found) const {
-    const Result<std::optional<Domain>> now = api_->domain_with(found.domain.uuid, View::live);
-    if (!now) return base::fail(now.error());
-    return now->has_value() && (*now)->active;
+    const Result<std::optional<Domain>> looked = api_->domain_with(found.domain.uuid, View::live);
+    if (!looked) return base::fail(looked.error());
+    const std::optional<Domain>& domain = *looked;
+    return domain && domain->active;
 }
 
 Result<void> DeepSleep::put_to_sleep(const Found& found) const {
@@ -88,7 +87,7 @@ Result<void> DeepSleep::put_to_sleep(const Found& found) const {
 
 Result<bool> DeepSleep::restore(const Found& found, const driver::Context& context) const {
     const std::string& vm = found.owner.vm;
-    const bool marked = is_marked(found);
+    const bool marked = sleeps_on_disk(found.seen);
     const bool workspace = found.owner.role == to_text(specs::Role::workspace);
     if (!marked && (!workspace || !possible())) return false;
     if (!possible()) return base::fail(cannot_wake(vm, "its memory was saved in a vault, and the spec has none"));
@@ -141,9 +140,8 @@ Result<void> DeepSleep::check_ours(const Found& found) const {
     if (!xml) return base::fail(cannot_wake(vm, xml.error().cause));
     const Result<DomainSeen> seen = parse_domain(*xml, View::live);
     if (!seen) return base::fail(cannot_wake(vm, seen.error().cause));
-    if (seen->owner && seen->owner->safe == found.owner.safe && seen->owner->vm == vm && seen->suspended &&
-        seen->suspended->in == on_disk)
-        return {};
+    const std::optional<Owner>& owner = seen->owner;
+    if (owner && owner->safe == found.owner.safe && owner->vm == vm && sleeps_on_disk(*seen)) return {};
     return base::fail(cannot_wake(vm, memory_.saved(vm).string() + " holds another machine than ours"));
 }
 

@@ -278,7 +278,7 @@ class DiskDriver final : public driver::Driver {
         const std::optional<Domain>& domain = *looked;
         const Sighting defined = DomainFinder(api_, layout_).find(vm, View::definition);
         const auto* found = std::get_if<Found>(&defined);
-        const bool saved = found != nullptr && found->seen.suspended && found->seen.suspended->in == on_disk;
+        const bool saved = found != nullptr && sleeps_on_disk(found->seen);
         if (saved && domain && !domain->active)
             return base::fail({.attempt = "make larger",
                                .object = layout_.disk(vm).string(),

@@ -39,6 +39,11 @@ struct DomainSeen {
     std::vector<std::string> networks;  // every libvirt network that any of its interfaces is on
 };
 
+/// It was put to sleep in the vault, and has not been woken all the way.
+[[nodiscard]] inline bool sleeps_on_disk(const DomainSeen& seen) {
+    return seen.suspended && seen.suspended->in == on_disk;
+}
+
 /// An Error for what is no domain XML. `view` is what the XML was asked for as.
 [[nodiscard]] base::Result<DomainSeen> parse_domain(const std::string& xml, View view);
 

@@ -204,7 +204,7 @@ class PowerDriver final : public driver::Driver {
         return absent;
     }
 
-    Observation asleep_or_off(const Found& found) const {
+    [[nodiscard]] Observation asleep_or_off(const Found& found) const {
         model::Absent absent = facts_of_sleep(found);
         const Result<Sleep> sleep = deep_.look(found);
         if (!sleep) return model::Unknown{sleep.error()};
@@ -226,7 +226,7 @@ class PowerDriver final : public driver::Driver {
             warnings.push_back(fmt::format("{} runs as it was saved: what the spec changed since waits for its restart",
                                            to_text(make_id(model::Kind::power, found.owner.vm))));
         }
-        const bool deep = seen.suspended && seen.suspended->in == on_disk;
+        const bool deep = sleeps_on_disk(seen);
         present.attributes.set("state", found.domain.paused ? "paused"
                                         : deep              ? "running past its saved memory"
                                                             : "running");

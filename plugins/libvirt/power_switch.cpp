@@ -37,8 +37,6 @@ Error interrupted(std::string attempt, const ResourceId& id) {
             .kind = Error::Kind::interrupted};
 }
 
-bool is_deep(const Found& found) { return found.seen.suspended && found.seen.suspended->in == on_disk; }
-
 std::set<std::string> keys_of(const Attributes& a, const Attributes& b) {
     std::set<std::string> keys;
     for (const Attributes* side : {&a, &b})
@@ -91,7 +89,7 @@ Result<void> PowerSwitch::bring_up(const model::Resource& resource, const driver
         if (!restored) return base::fail(restored.error());
         return *restored ? finish_waking(resource, context) : start(**found);
     }
-    if (is_deep(**found)) return finish_waking(resource, context);
+    if (sleeps_on_disk((*found)->seen)) return finish_waking(resource, context);
     if (way_to((*found)->seen.hardware, resource.attributes) == Way::restart) {
         if (Result<void> off = shut_off(resource.id, context); !off) return off;
         return start(**found);
@@ -204,7 +202,8 @@ Result<void> PowerSwitch::suspend(const ResourceId& id, specs::Suspend how) cons
     const Result<std::unique_ptr<Found>> found = look(id);
     if (!found) return base::fail(found.error());
     if (!*found || !(*found)->domain.active) return {};
-    return how == specs::Suspend::disk || is_deep(**found) ? deep_.put_to_sleep(**found) : suspend_in_ram(**found);
+    return how == specs::Suspend::disk || sleeps_on_disk((*found)->seen) ? deep_.put_to_sleep(**found)
+                                                                         : suspend_in_ram(**found);
 }
 
 Result<void> PowerSwitch::suspend_in_ram(const Found& found) const {

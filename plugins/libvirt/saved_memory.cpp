@@ -29,10 +29,10 @@ constexpr const char* record_ending = ".save.json";
 constexpr const char* used_ending = ".save.used";
 constexpr std::int64_t nanoseconds = 1'000'000'000;
 
-Result<std::optional<struct stat>> status_of(const fs::path& path) {
+Result<bool> is_file(const fs::path& path) {
     struct stat status{};
-    if (::lstat(path.c_str(), &status) == 0) return status;
-    if (errno == ENOENT) return std::nullopt;
+    if (::lstat(path.c_str(), &status) == 0) return true;
+    if (errno == ENOENT) return false;
     return base::fail(file_error("look at", path, errno));
 }
 
@@ -43,10 +43,9 @@ std::int64_t written(const struct stat& status) {
 /// What tells whether anybody has written to the disk since: null for a VM without one.
 Result<json> stamp_of(const fs::path& disk) {
     if (disk.empty()) return json();
-    const Result<std::optional<struct stat>> status = status_of(disk);
-    if (!status) return base::fail(status.error());
-    if (!*status) return base::fail(file_error("look at", disk, ENOENT));
-    return json{{"written", written(**status)}, {"bytes", std::int64_t{(*status)->st_size}}};
+    struct stat status{};
+    if (::lstat(disk.c_str(), &status) != 0) return base::fail(file_error("look at", disk, errno));
+    return json{{"written", written(status)}, {"bytes", std::int64_t{status.st_size}}};
 }
 
 Error older_than_disk(const fs::path& memory, const fs::path& disk, const std::string& vm) {
@@ -68,9 +67,9 @@ Result<SavedFiles> SavedMemory::look(const std::string& vm) const {
     SavedFiles files;
     for (const auto& [ending, there] :
          {std::pair{incoming_ending, &files.incoming}, {saved_ending, &files.saved}, {used_ending, &files.used}}) {
-        const Result<std::optional<struct stat>> status = status_of(file(vm, ending));
-        if (!status) return base::fail(status.error());
-        *there = status->has_value();
+        const Result<bool> is = is_file(file(vm, ending));
+        if (!is) return base::fail(is.error());
+        *there = *is;
     }
     return files;
 }
@@ -139,9 +138,9 @@ Result<void> SavedMemory::check_disk(const std::string& vm, const fs::path& disk
 }
 
 Result<void> SavedMemory::spend(const std::string& vm) const {
-    const Result<std::optional<struct stat>> status = status_of(saved(vm));
-    if (!status) return base::fail(status.error());
-    if (!*status) return {};
+    const Result<bool> there = is_file(saved(vm));
+    if (!there) return base::fail(there.error());
+    if (!*there) return {};
     return move_into_place(saved(vm), file(vm, used_ending));
 }
 
