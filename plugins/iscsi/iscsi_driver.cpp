@@ -162,7 +162,9 @@ class IscsiDriver final : public driver::Driver {
         }
         Present present{attributes_of(*placement.address, placement.unit != nullptr, placement.linked)};
         if (placement.session != nullptr)
-            present.facts.set("session", placement.session->number).set("session state", placement.session->state);
+            present.facts.set("session", placement.session->number)
+                .set("session state", placement.session->state)
+                .set("checksums", placement.session->checksums);
         if (const Unit* unit = placement.unit; unit != nullptr)
             present.facts.set("device", unit->device)
                 .set("serial", unit->serial)
