@@ -3,24 +3,14 @@
 
 #include <functional>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "reconciler/driver/driver.hpp"
 #include "reconciler/driver/setting.hpp"
-#include "reconciler/members/attempts.hpp"
 #include "reconciler/members/directory.hpp"
 #include "reconciler/members/vault_keys.hpp"
 
 namespace safe::cli {
-
-/// The three places that know of members.
-struct MemberServices {
-    std::unique_ptr<members::VaultKeys> vault;
-    std::unique_ptr<members::Directory> directory;
-    std::unique_ptr<members::AttemptStore> attempts;
-    std::function<base::Result<void>(std::string_view user)> disconnect = nullptr;  // members::Parts says what it does
-};
 
 /// What this build has in it.
 struct Builtin {
@@ -28,9 +18,10 @@ struct Builtin {
     std::function<std::vector<std::unique_ptr<driver::Driver>>(const driver::Setting& setting)> make_drivers;
     /// Declared parts whose plugin was left out of this build.
     std::function<std::vector<model::Refusal>(const specs::SafeSpec& spec)> missing_plugins;
-    /// For a safe with a vault and a directory. An Error that names what this build lacks. No I/O but the memory of
-    /// wrong passwords, which is opened.
-    std::function<base::Result<MemberServices>(const driver::Setting& setting)> make_member_services;
+    /// The vault's header and the directory, as members are managed with them: for a spec that has both. nullptr when
+    /// the plugin was left out of this build. No I/O.
+    std::function<std::unique_ptr<members::VaultKeys>(const driver::Setting& setting)> make_vault_keys;
+    std::function<std::unique_ptr<members::Directory>(const driver::Setting& setting)> make_directory;
 };
 
 /// Blocks SIGINT and SIGTERM for the whole process and turns the first of them into an orderly stop. Call once, from

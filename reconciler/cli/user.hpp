@@ -1,35 +1,57 @@
-// What the commands below `safectl user` have in common: the safe's lock, its members, and the three places that know
-// of them.
+// What the commands below `safectl user` have in common: the safe's lock, its members, and the places that know of
+// them.
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "reconciler/applying/lock_file.hpp"
 #include "reconciler/cli/menu.hpp"
+#include "reconciler/cli/wrong_passwords.hpp"
+#include "reconciler/intent/store.hpp"
 #include "reconciler/members/parts.hpp"
+#include "reconciler/members/roll.hpp"
 
 namespace safe::cli {
 
-/// One command's work on members. Holds the safe's lock for as long as it lives, if it was asked to.
+/// For looking. From here on the process leaves no core dump and cannot be looked into by others.
 class MemberDesk {
  public:
-    enum class Lock { taken, not_needed };
-
-    /// Refused when the spec has no vault or no directory, or this build lacks one of the parts. From here on the
-    /// process leaves no core dump and cannot be looked into by others.
+    /// Refused when the spec has no vault or no directory, or this build lacks the plugin for one.
     [[nodiscard]] static base::Result<MemberDesk> open(const specs::SafeSpec& spec, const SpecOptions& options,
-                                                       const Surroundings& around, Lock lock);
+                                                       const Surroundings& around);
 
-    /// References into the desk.
-    [[nodiscard]] members::Parts parts() const;
+    [[nodiscard]] base::Result<members::Roll> call_roll() const;
 
  private:
-    MemberDesk(MemberServices services, std::vector<members::Member> roster, std::optional<applying::LockFile> lock)
-        : services_(std::move(services)), roster_(std::move(roster)), lock_(std::move(lock)) {}
+    friend class MemberOffice;
+    MemberDesk() = default;
 
-    MemberServices services_;
+    std::unique_ptr<members::VaultKeys> vault_;
+    std::unique_ptr<members::Directory> directory_;
     std::vector<members::Member> roster_;
-    std::optional<applying::LockFile> lock_;
+};
+
+/// For changing: holds the safe's lock for as long as it lives.
+class MemberOffice {
+ public:
+    /// Refused also while another command or apply holds the lock.
+    [[nodiscard]] static base::Result<std::unique_ptr<MemberOffice>> open(const specs::SafeSpec& spec,
+                                                                          const SpecOptions& options,
+                                                                          const Surroundings& around);
+
+    /// References into the office.
+    [[nodiscard]] members::Parts parts();
+
+ private:
+    MemberOffice(MemberDesk desk, applying::LockFile lock, intent::Store store)
+        : desk_(std::move(desk)), lock_(std::move(lock)), store_(std::move(store)) {}
+
+    MemberDesk desk_;
+    applying::LockFile lock_;
+    intent::Store store_;
+    WrongPasswords wrong_passwords_{store_};
 };
 
 /// Prints how it ended: what waits and why to standard error.

@@ -37,31 +37,31 @@ Result<Secret> read_new_password(const Options& options, const specs::SafeSpec& 
     return password;
 }
 
-Result<members::Done> enrol_user(const Options& options, const specs::SafeSpec& spec, const MemberDesk& desk) {
+Result<members::Done> enrol_user(const Options& options, const specs::SafeSpec& spec, MemberOffice& office) {
     const std::string& sponsor = options.sponsor.empty() ? options.user : options.sponsor;
     const Result<Secret> key = read_password("password of " + sponsor, options.password_fd);
     if (!key) return base::fail(key.error());
-    if (sponsor == options.user) return members::enrol(desk.parts(), options.user, Secret(), sponsor, *key);
+    if (sponsor == options.user) return members::enrol(office.parts(), options.user, Secret(), sponsor, *key);
     const Result<Secret> password = read_new_password(options, spec);
     if (!password) return base::fail(password.error());
-    return members::enrol(desk.parts(), options.user, *password, sponsor, *key);
+    return members::enrol(office.parts(), options.user, *password, sponsor, *key);
 }
 
-Result<members::Done> change(const Options& options, const specs::SafeSpec& spec, const MemberDesk& desk) {
+Result<members::Done> change(const Options& options, const specs::SafeSpec& spec, MemberOffice& office) {
     const Result<Secret> old_password = read_password("present password of " + options.user, options.password_fd);
     if (!old_password) return base::fail(old_password.error());
     const Result<Secret> password = read_new_password(options, spec);
     if (!password) return base::fail(password.error());
-    return members::change_password(desk.parts(), options.user, *old_password, *password);
+    return members::change_password(office.parts(), options.user, *old_password, *password);
 }
 
 template <class Work>
 ExitCode carry_out(const Options& options, const Surroundings& around, const std::string& what, Work work) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
-    const Result<MemberDesk> desk = MemberDesk::open(*spec, options.spec, around, MemberDesk::Lock::taken);
-    if (!desk) return report_error(desk.error(), options.spec.format);
-    return report_done(work(options, *spec, *desk), what, options.spec.format);
+    const Result<std::unique_ptr<MemberOffice>> office = MemberOffice::open(*spec, options.spec, around);
+    if (!office) return report_error(office.error(), options.spec.format);
+    return report_done(work(options, *spec, **office), what, options.spec.format);
 }
 
 ExitCode enrol(const Options& options, const Surroundings& around) {

@@ -7,7 +7,6 @@
 #include <cstdio>
 
 #include "reconciler/cli/user.hpp"
-#include "reconciler/members/roll.hpp"
 
 namespace safe::cli {
 namespace {
@@ -78,9 +77,9 @@ void declare(CLI::App& app, SpecOptions& options) { add_safe(app, options); }
 ExitCode list(const SpecOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options);
     if (!spec) return failure;
-    const base::Result<MemberDesk> desk = MemberDesk::open(*spec, options, around, MemberDesk::Lock::not_needed);
+    const base::Result<MemberDesk> desk = MemberDesk::open(*spec, options, around);
     if (!desk) return report_error(desk.error(), options.format);
-    const base::Result<members::Roll> roll = members::call_roll(desk->parts());
+    const base::Result<members::Roll> roll = desk->call_roll();
     if (!roll) return report_error(roll.error(), options.format);
     options.format == Format::json ? print_json(*roll) : print_text(*roll);
     if (!roll->directory_out_of_reach) return success;

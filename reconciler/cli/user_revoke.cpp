@@ -38,9 +38,9 @@ ExitCode revoke(const Options& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     if (const base::Result<void> asked = ask(options); !asked) return report_error(asked.error(), options.spec.format);
-    const base::Result<MemberDesk> desk = MemberDesk::open(*spec, options.spec, around, MemberDesk::Lock::taken);
-    if (!desk) return report_error(desk.error(), options.spec.format);
-    const members::Parts parts = desk->parts();
+    const base::Result<std::unique_ptr<MemberOffice>> office = MemberOffice::open(*spec, options.spec, around);
+    if (!office) return report_error(office.error(), options.spec.format);
+    const members::Parts parts = (*office)->parts();
     const ExitCode code =
         report_done(members::revoke(parts, options.user), options.user + " is revoked", options.spec.format);
     if (code == success && parts.member(options.user) != nullptr && options.spec.format == Format::text)
