@@ -89,6 +89,7 @@ void add_plan(Menu& menu);
 void add_apply(Menu& menu);
 void add_open(Menu& menu);
 void add_close(Menu& menu);
+void add_user(Menu& menu);
 void add_verify(Menu& menu);
 void add_doctor(Menu& menu);
 void add_schema(Menu& menu);

@@ -41,12 +41,12 @@ std::string_view to_text(State state) {
     return "unknown";
 }
 
-base::Result<Roll> call_roll(const Parts& parts) {
-    const base::Result<VaultHeader> header = parts.vault.read();
+base::Result<Roll> call_roll(VaultKeys& vault, Directory& directory, std::span<const Member> roster) {
+    const base::Result<VaultHeader> header = vault.read();
     if (!header) return base::fail(header.error());
-    const base::Result<std::vector<DirectoryEntry>> listed = parts.directory.list();
+    const base::Result<std::vector<DirectoryEntry>> listed = directory.list();
     std::map<std::string, RollEntry, std::less<>> entries;
-    for (const Member& member : parts.roster) {
+    for (const Member& member : roster) {
         entries[member.name].in_spec = true;
         entries[member.name].super = member.super;
     }

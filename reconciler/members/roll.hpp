@@ -1,6 +1,12 @@
 // Who is a member and who can open, from the three places that know: the spec, the vault's header, the directory.
 #pragma once
 
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "reconciler/members/parts.hpp"
 
 namespace safe::members {
@@ -33,6 +39,6 @@ struct Roll {
 };
 
 /// Only reads. An Error when the header cannot be read: without it nothing is known.
-[[nodiscard]] base::Result<Roll> call_roll(const Parts& parts);
+[[nodiscard]] base::Result<Roll> call_roll(VaultKeys& vault, Directory& directory, std::span<const Member> roster);
 
 }  // namespace safe::members
