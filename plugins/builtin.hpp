@@ -16,6 +16,9 @@
 #ifdef SAFE_WITH_LIBVIRT
 #include "plugins/libvirt/libvirt_driver.hpp"
 #endif
+#ifdef SAFE_WITH_NFS
+#include "plugins/nfs/nfs_driver.hpp"
+#endif
 #ifdef SAFE_WITH_NFTABLES
 #include "plugins/nftables/nftables_driver.hpp"
 #endif
@@ -34,10 +37,13 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
         {.uri = *setting.spec.hypervisor, .safe = setting.places.safe(), .state_dir = setting.places.state_dir()}));
 #endif
 #ifdef SAFE_WITH_NFTABLES
-    drivers.push_back(nftables::make_driver({.safe = setting.places.safe()}));
+    add(nftables::make_drivers(setting));
 #endif
 #ifdef SAFE_WITH_FILESYSTEM
     add(filesystem::make_drivers(setting));
+#endif
+#ifdef SAFE_WITH_NFS
+    add(nfs::make_drivers(setting));
 #endif
     static_cast<void>(setting);
     return drivers;
@@ -61,6 +67,10 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #endif
 #ifndef SAFE_WITH_FILESYSTEM
     if (!spec.volumes.empty()) refuse("volumes", spec.volumes.front().at, "filesystem");
+#endif
+#ifndef SAFE_WITH_NFS
+    for (const specs::VmSpec& vm : spec.vms)
+        if (!vm.mounts.empty()) refuse("vms." + vm.name + ".mounts", vm.mounts.front().path.at, "nfs");
 #endif
     static_cast<void>(spec);
     return missing;
