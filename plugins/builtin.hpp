@@ -64,7 +64,7 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
     add(nfs::make_drivers(setting));
 #endif
 #ifdef SAFE_WITH_NFTABLES
-    drivers.push_back(nftables::make_driver({.safe = setting.places.safe()}));
+    add(nftables::make_drivers(setting));
 #endif
     static_cast<void>(setting);
     return drivers;
