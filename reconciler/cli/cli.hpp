@@ -3,6 +3,8 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "reconciler/driver/driver.hpp"
@@ -16,6 +18,13 @@ struct Builtin {
     std::function<std::vector<std::unique_ptr<driver::Driver>>(const driver::Setting& setting)> make_drivers;
     /// Declared parts whose plugin was left out of this build.
     std::function<std::vector<model::Refusal>(const specs::SafeSpec& spec)> missing_plugins;
+    /// Gives up what is saved of a VM; a sentence that says what was done. Empty in a build without hypervisor.
+    std::function<base::Result<std::string>(const driver::Setting& setting, const std::string& vm)> discard_state = {};
+    /// Whether this is the user's password: it opens their keyslot of the vault. Opens nothing, changes nothing. Empty
+    /// in a build without volumes.
+    std::function<base::Result<bool>(const driver::Setting& setting, std::string_view user,
+                                     const base::Secret& password)>
+        prove_key = {};
 };
 
 /// Blocks SIGINT and SIGTERM for the whole process and turns the first of them into an orderly stop. Call once, from
