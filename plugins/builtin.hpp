@@ -91,6 +91,17 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #endif
 }
 
+/// For safectl discard-state.
+[[nodiscard]] inline base::Result<std::string> discard_state([[maybe_unused]] const driver::Setting& setting,
+                                                             const std::string& vm) {
+#ifdef SAFE_WITH_LIBVIRT
+    return libvirt::discard_state(setting, vm);
+#else
+    return base::fail({"discard the saved state of", vm, "this build of safectl is without the plugin libvirt",
+                       "use a build that has it", base::Error::Kind::refused});
+#endif
+}
+
 /// Declared parts whose plugin is not in this build: nothing declared is ever ignored.
 [[nodiscard]] inline std::vector<model::Refusal> missing_plugins(const specs::SafeSpec& spec) {
     std::vector<model::Refusal> missing;
