@@ -7,7 +7,6 @@ namespace {
 
 constexpr const char* owner_prefix = "safe";
 constexpr const char* suspended_prefix = "suspended";
-constexpr const char* restored_prefix = "restored";
 
 /// The child of <metadata> in the namespace `uri`, whatever its prefix. libvirt wants the namespace declared on the
 /// child.
@@ -37,11 +36,6 @@ void fill(pugi::xml_node element, const Owner& owner) {
     element.append_attribute("memory") = static_cast<unsigned long long>(owner.memory);
 }
 
-void fill(pugi::xml_node element, const Suspension& suspension) {
-    element.append_attribute("in") = suspension.in.c_str();
-    if (!suspension.at.empty()) element.append_attribute("at") = suspension.at.c_str();
-}
-
 }  // namespace
 
 void write_owner(pugi::xml_node root, const Owner& owner) {
@@ -64,31 +58,23 @@ Metadata owner_metadata(const Owner& owner) {
     return {std::string(owner_uri), owner_prefix, xml_text(document)};
 }
 
-void write_suspended(pugi::xml_node root, const Suspension& suspension) {
-    fill(append(root, suspended_prefix, "suspended", suspended_uri), suspension);
+void write_suspended(pugi::xml_node root, std::string_view how) {
+    append(root, suspended_prefix, "suspended", suspended_uri).append_attribute("in") = std::string(how).c_str();
 }
 
-std::optional<Suspension> read_suspended(pugi::xml_node root) {
+std::optional<std::string> read_suspended(pugi::xml_node root) {
     const pugi::xml_node element = find(root, suspended_uri);
     if (!element) return std::nullopt;
-    return Suspension{.in = element.attribute("in").value(), .at = element.attribute("at").value()};
+    return element.attribute("in").value();
 }
 
-Metadata suspended_metadata(const std::optional<Suspension>& suspension) {
+Metadata suspended_metadata(std::optional<std::string_view> how) {
     Metadata metadata{std::string(suspended_uri), suspended_prefix, std::nullopt};
-    if (!suspension) return metadata;
+    if (!how) return metadata;
     pugi::xml_document document;
-    fill(document.append_child("suspended"), *suspension);
+    document.append_child("suspended").append_attribute("in") = std::string(*how).c_str();
     metadata.xml = xml_text(document);
     return metadata;
-}
-
-bool read_restored(pugi::xml_node root) { return !find(root, restored_uri).empty(); }
-
-Metadata restored_metadata() {
-    pugi::xml_document document;
-    document.append_child("restored");
-    return {std::string(restored_uri), restored_prefix, xml_text(document)};
 }
 
 std::string xml_text(const pugi::xml_document& document) {

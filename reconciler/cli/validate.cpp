@@ -2,26 +2,17 @@
 
 #include <cstdio>
 
-#include "reconciler/cli/menu.hpp"
+#include "reconciler/cli/commands.hpp"
+#include "specs/loader.hpp"
 
 namespace safe::cli {
 
-namespace {
-
-void declare(CLI::App& app, SpecOptions& options) { add_spec(app, options); }
-
-ExitCode validate(const SpecOptions& options, const Surroundings& /*around*/) {
+ExitCode validate(const SpecOptions& options) {
     const std::optional<specs::SafeSpec> spec = load(options);
     if (!spec) return failure;
     fmt::print("{}: safe {} is valid: {} VMs, {} firewall rules\n", options.file, *spec->safe, spec->vms.size(),
                spec->firewall.size());
     return success;
-}
-
-}  // namespace
-
-void add_validate(Menu& menu) {
-    menu.add<SpecOptions>("validate", "Judge a spec: syntax, types, domain rules. Touches nothing.", declare, validate);
 }
 
 }  // namespace safe::cli
