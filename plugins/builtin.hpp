@@ -9,6 +9,8 @@
 
 #include "reconciler/driver/driver.hpp"
 #include "reconciler/driver/setting.hpp"
+#include "reconciler/members/directory.hpp"
+#include "reconciler/members/vault_keys.hpp"
 
 #ifdef SAFE_WITH_FILESYSTEM
 #include "plugins/filesystem/filesystem_driver.hpp"
@@ -18,12 +20,14 @@
 #endif
 #ifdef SAFE_WITH_LDAP
 #include "plugins/ldap/ldap_driver.hpp"
+#include "plugins/ldap/members_directory.hpp"
 #endif
 #ifdef SAFE_WITH_LIBVIRT
 #include "plugins/libvirt/libvirt_driver.hpp"
 #endif
 #ifdef SAFE_WITH_LUKS
 #include "plugins/luks/luks_driver.hpp"
+#include "plugins/luks/vault_keys.hpp"
 #endif
 #ifdef SAFE_WITH_NFS
 #include "plugins/nfs/nfs_driver.hpp"
@@ -60,7 +64,7 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
     add(nfs::make_drivers(setting));
 #endif
 #ifdef SAFE_WITH_NFTABLES
-    drivers.push_back(nftables::make_driver({.safe = setting.places.safe()}));
+    add(nftables::make_drivers(setting));
 #endif
     static_cast<void>(setting);
     return drivers;
@@ -74,6 +78,27 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #else
     return base::fail({"discard the saved state of", vm, "this build of safectl is without the plugin libvirt",
                        "use a build that has it", base::Error::Kind::refused});
+#endif
+}
+
+/// The vault's header as members are managed with it; nullptr when this build has no plugin for it. The spec has a
+/// vault.
+[[nodiscard]] inline std::unique_ptr<members::VaultKeys> make_vault_keys(const driver::Setting& setting) {
+#ifdef SAFE_WITH_LUKS
+    return luks::make_vault_keys(setting);
+#else
+    static_cast<void>(setting);
+    return nullptr;
+#endif
+}
+
+/// The directory in the same way. The spec has one.
+[[nodiscard]] inline std::unique_ptr<members::Directory> make_directory(const driver::Setting& setting) {
+#ifdef SAFE_WITH_LDAP
+    return ldap::make_directory(setting);
+#else
+    static_cast<void>(setting);
+    return nullptr;
 #endif
 }
 

@@ -50,9 +50,8 @@ class Storages {
     std::map<std::string, const VolumeSpec*> owners_;
 };
 
-void judge_portal(Judgement& judgement, const VolumeSpec& volume) {
+void judge_portal(Judgement& judgement, const VolumeSpec& volume, const Located<Portal>& portal) {
     if (!judgement.is_sound(volume, "iscsi.portal")) return;
-    const Located<Portal>& portal = volume.iscsi->portal;
     const std::uint32_t first_octet = portal->address.value >> 24;
     if (first_octet != 0 && first_octet < 224) return;  // RFC 6890: this host; multicast and above
     judgement.diagnostics.error(
@@ -69,18 +68,17 @@ std::string storage_of(const IscsiSpec& iscsi) {
 }
 
 void judge_place(Judgement& judgement, const VolumeSpec& volume, Storages& storages) {
-    const bool has_iscsi = volume.iscsi.has_value();
     const bool has_file = volume.file.has_value() || !judgement.is_sound(volume, "file");
     const bool has_device = volume.device.has_value() || !judgement.is_sound(volume, "device");
-    const int places = int{has_iscsi} + int{has_file} + int{has_device};
+    const int places = int{volume.iscsi.has_value()} + int{has_file} + int{has_device};
     if (places != 1) {
         judgement.diagnostics.error(
             volume.at,
             fmt::format("{} has {} of iscsi, file and device", volume.name, places == 0 ? "none" : "several"),
             "exactly one says where it lies");
     }
-    if (has_iscsi) {
-        judge_portal(judgement, volume);
+    if (volume.iscsi) {
+        judge_portal(judgement, volume, volume.iscsi->portal);
         const bool is_named = judgement.is_sound(volume, "iscsi.target") && judgement.is_sound(volume, "iscsi.lun");
         if (is_named) storages.add(judgement, storage_of(*volume.iscsi), volume, volume.iscsi->at);
     }

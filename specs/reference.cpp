@@ -42,6 +42,7 @@ std::string type_text(const FieldInfo& field) {
             return "mapping, below";
         case FieldInfo::Shape::choice: {
             std::vector<std::string> ways;
+            ways.reserve(field.inside.size());
             for (const FieldInfo& way : field.inside) ways.push_back(fmt::format("`{}`: {}", way.key, way.scalar.form));
             return fmt::format("mapping with one of {}", fmt::join(ways, ", or "));
         }

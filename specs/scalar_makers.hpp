@@ -35,7 +35,7 @@ Scalar<T> valued(ScalarInfo info, Parsed<T> (*parse)(std::string_view)) {
 }
 
 /// A word is written as itself.
-[[nodiscard]] inline const std::string& to_text(const std::string& word) { return word; }
+[[nodiscard]] inline std::string_view to_text(const std::string& word) { return word; }
 
 /// One of a few words; each value is written as to_text says.
 template <class T>

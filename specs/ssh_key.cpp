@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace safe::specs {
@@ -91,17 +92,18 @@ std::optional<SshKey> split_ssh_key(std::string_view text) {
 std::optional<SshKeyFault> ssh_key_fault(const SshKey& key) {
     constexpr std::size_t ed25519_bytes = 32;
     constexpr std::size_t least_rsa_bits = 2048;
-    const SshKeyFault damaged{"is cut off or damaged", "copy the line of the *.pub file again"};
+    const auto fault = [](std::string what) {
+        return SshKeyFault{std::move(what), "copy the line of the *.pub file again"};
+    };
+    const auto damaged = [&] { return fault("is cut off or damaged"); };
     const auto blob = decoded(key.base64);
     const auto strings = blob ? strings_of(*blob) : std::nullopt;
-    if (!strings || strings->empty()) return damaged;
-    if (strings->front() != key.type) {
-        return SshKeyFault{"is of another type than " + std::string(key.type), damaged.help};
-    }
+    if (!strings || strings->empty()) return damaged();
+    if (strings->front() != key.type) return fault("is of another type than " + std::string(key.type));
     const auto* const type = std::ranges::find(types, key.type, &Type::name);
-    if (strings->size() != type->strings + 1) return damaged;
+    if (strings->size() != type->strings + 1) return damaged();
     const bool is_ed25519 = key.type.find("ed25519") != std::string_view::npos;
-    if (is_ed25519 && (*strings)[1].size() != ed25519_bytes) return damaged;
+    if (is_ed25519 && (*strings)[1].size() != ed25519_bytes) return damaged();
     const std::size_t rsa_bits = key.type == "ssh-rsa" ? bits_of((*strings)[2]) : least_rsa_bits;
     if (rsa_bits < least_rsa_bits) {
         return SshKeyFault{"has " + std::to_string(rsa_bits) + " bits, which is too short",

@@ -94,6 +94,7 @@ void add_unlock(Menu& menu);
 void add_task(Menu& menu);
 void add_status(Menu& menu);
 void add_discard_state(Menu& menu);
+void add_user(Menu& menu);
 void add_verify(Menu& menu);
 void add_doctor(Menu& menu);
 void add_schema(Menu& menu);

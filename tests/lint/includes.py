@@ -31,7 +31,7 @@ for name in ("luks", "ldap"):
     ALLOWED[f"plugins/{name}"].append("reconciler/members")
 # file -> exceptions, each with its reason
 EXCEPTIONS = {
-    "plugins/builtin.hpp": ["specs", "reconciler/driver", "reconciler/model"]
+    "plugins/builtin.hpp": ["specs", "reconciler/driver", "reconciler/model", "reconciler/members"]
     + [f"plugins/{name}" for name in PLUGINS],
     "reconciler/cli/main.cpp": ["plugins"],  # mains, and nobody else, know which plugins there are
 }
