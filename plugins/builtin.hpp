@@ -64,7 +64,7 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
     add(nfs::make_drivers(setting));
 #endif
 #ifdef SAFE_WITH_NFTABLES
-    drivers.push_back(nftables::make_driver({.safe = setting.places.safe()}));
+    add(nftables::make_drivers(setting));
 #endif
     static_cast<void>(setting);
     return drivers;
@@ -88,6 +88,17 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #else
     static_cast<void>(setting);
     return nullptr;
+#endif
+}
+
+/// For safectl discard-state.
+[[nodiscard]] inline base::Result<std::string> discard_state([[maybe_unused]] const driver::Setting& setting,
+                                                             const std::string& vm) {
+#ifdef SAFE_WITH_LIBVIRT
+    return libvirt::discard_state(setting, vm);
+#else
+    return base::fail({"discard the saved state of", vm, "this build of safectl is without the plugin libvirt",
+                       "use a build that has it", base::Error::Kind::refused});
 #endif
 }
 

@@ -1,11 +1,10 @@
 #include "plugins/filesystem/holders.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -37,17 +36,47 @@ std::string name_of(const fs::path& process) {
     return fmt::format("process {} ({})", process.filename().string(), name.empty() ? "?" : name);
 }
 
-/// Asks only for what the kernel knows already: a dead file server must not stop us.
-bool lies_on(const fs::path& link, dev_t device) {
-    struct statx status{};
-    if (::statx(AT_FDCWD, link.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &status) != 0) return false;
-    return makedev(status.stx_dev_major, status.stx_dev_minor) == device;
+/// A process's mounts of the device, of its mountinfo: fields 1 (id), 3 (device, as "253:2") and 5 (where).
+struct Mounts {
+    std::set<std::string> ids = {};
+    std::vector<fs::path> targets = {};
+};
+
+Mounts mounts_of(const fs::path& process, dev_t device) {
+    const std::string wanted = fmt::format("{}:{}", major(device), minor(device));
+    Mounts found;
+    std::ifstream mountinfo(process / "mountinfo");
+    for (std::string line; std::getline(mountinfo, line);) {
+        std::istringstream fields(line);
+        std::array<std::string, 5> field;
+        for (std::string& one : field) fields >> one;
+        if (field[2] != wanted) continue;
+        found.ids.insert(field[0]);
+        found.targets.emplace_back(field[4]);
+    }
+    return found;
 }
 
-bool has_open(const fs::path& process, dev_t device) {
+/// Of the link's text alone. Looking at what a link in /proc points to asks a file server, which may be dead.
+bool points_into(const fs::path& link, const Mounts& mounts) {
     std::error_code ended;
-    for (fs::directory_iterator it(process / "fd", ended), end; !ended && it != end; it.increment(ended))
-        if (lies_on(it->path(), device)) return true;
+    const fs::path text = fs::read_symlink(link, ended);
+    return !ended && std::ranges::any_of(mounts.targets, [&](const fs::path& target) {
+        return std::mismatch(target.begin(), target.end(), text.begin(), text.end()).first == target.end();
+    });
+}
+
+/// Each file's information says on which mount it is ("mnt_id: 29").
+bool has_open(const fs::path& process, const Mounts& mounts) {
+    std::error_code ended;
+    for (fs::directory_iterator it(process / "fdinfo", ended), end; !ended && it != end; it.increment(ended)) {
+        std::ifstream information(it->path());
+        for (std::string key, value; information >> key >> value;)
+            if (key == "mnt_id:") {
+                if (mounts.ids.contains(value)) return true;
+                break;
+            }
+    }
     return false;
 }
 
@@ -62,21 +91,6 @@ bool has_mapped(const fs::path& process, dev_t device) {
         std::string offset;
         std::string where;
         fields >> range >> rights >> offset >> where;
-        if (where == wanted) return true;
-    }
-    return false;
-}
-
-/// The third field of a line of mountinfo is the device, as "253:2".
-bool has_mounted(const fs::path& process, dev_t device) {
-    const std::string wanted = fmt::format("{}:{}", major(device), minor(device));
-    std::ifstream mountinfo(process / "mountinfo");
-    for (std::string line; std::getline(mountinfo, line);) {
-        std::istringstream fields(line);
-        std::string id;
-        std::string parent;
-        std::string where;
-        fields >> id >> parent >> where;
         if (where == wanted) return true;
     }
     return false;
@@ -103,10 +117,12 @@ std::string address_of(const std::string& info) {
 
 std::vector<std::string> processes_on(dev_t device, const fs::path& proc) {
     std::vector<std::string> found;
-    for (const fs::path& process : processes(proc))
-        if (lies_on(process / "cwd", device) || lies_on(process / "root", device) || has_open(process, device) ||
-            has_mapped(process, device))
+    for (const fs::path& process : processes(proc)) {
+        const Mounts mounts = mounts_of(process, device);
+        if (points_into(process / "cwd", mounts) || points_into(process / "root", mounts) ||
+            has_open(process, mounts) || has_mapped(process, device))
             found.push_back(name_of(process));
+    }
     return found;
 }
 
@@ -117,7 +133,7 @@ std::vector<std::string> namespaces_with(dev_t device, const fs::path& proc) {
     for (const fs::path& process : processes(proc)) {
         const fs::path inside = fs::read_symlink(process / "ns/mnt", error);
         if (error || !seen.insert(inside).second) continue;
-        if (has_mounted(process, device)) found.push_back("the mount namespace of " + name_of(process));
+        if (!mounts_of(process, device).ids.empty()) found.push_back("the mount namespace of " + name_of(process));
     }
     return found;
 }

@@ -102,6 +102,7 @@ struct Session {
     std::string interface;  // open-iscsi's name for the way it was made: our mark on it
     std::string state;      // "LOGGED_IN", "FAILED", "FREE"
     std::vector<Unit> units = {};
+    bool checksums = false;  // the target agreed to CRC32C over headers and data
 
     [[nodiscard]] const Unit* unit(std::uint32_t lun) const;
 };

@@ -72,10 +72,9 @@ class IscsiDriver final : public driver::Driver {
         for (const specs::VolumeSpec& volume : spec.volumes) {
             if (!volume.iscsi) continue;
             Resource resource{make_id(Kind::session, volume.name)};
-            if (mode == Mode::open || stays_when_closed(spec, volume)) {
-                resource.presence = Presence::present;
-                resource.attributes = attributes_of(address_of(*volume.iscsi), true, true);
-            }
+            // In every mode: what is put away is brought up for a moment when something on it must be done.
+            resource.attributes = attributes_of(address_of(*volume.iscsi), true, true);
+            if (mode == Mode::open || stays_when_closed(spec, volume)) resource.presence = Presence::present;
             desire.resources.push_back(std::move(resource));
         }
         return desire;
@@ -162,7 +161,9 @@ class IscsiDriver final : public driver::Driver {
         }
         Present present{attributes_of(*placement.address, placement.unit != nullptr, placement.linked)};
         if (placement.session != nullptr)
-            present.facts.set("session", placement.session->number).set("session state", placement.session->state);
+            present.facts.set("session", placement.session->number)
+                .set("session state", placement.session->state)
+                .set("checksums", placement.session->checksums);
         if (const Unit* unit = placement.unit; unit != nullptr)
             present.facts.set("device", unit->device)
                 .set("serial", unit->serial)

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -88,20 +89,20 @@ std::string first_part(const Login& login, const std::string& mark) {
         "node.conn[0].timeo.auth_timeout = {}\n"
         "node.conn[0].timeo.noop_out_interval = {}\n"
         "node.conn[0].timeo.noop_out_timeout = {}\n"
-        "node.conn[0].iscsi.HeaderDigest = CRC32C\n"
-        "node.conn[0].iscsi.DataDigest = CRC32C\n",
+        "node.conn[0].iscsi.HeaderDigest = CRC32C,None\n"
+        "node.conn[0].iscsi.DataDigest = CRC32C,None\n",
         volume_comment, login.volume, login.endpoint.target, login.portal_group, mark, login.timeouts.replacement,
         portal.substr(0, colon), portal.substr(colon + 1), login.timeouts.login, login.timeouts.login,
         login.timeouts.login, login.timeouts.noop, login.timeouts.noop);
 }
 
-/// Where `name` may be replaced whole: written outside `nodes`, so that open-iscsi never reads a part as a record.
-base::Result<void> put(const fs::path& nodes, const fs::path& path, const base::Secret& content) {
-    const fs::path fresh = nodes.parent_path() / ("." + path.filename().string() + ".new");
+/// Replaces a file whole. What is half written lies in `configuration` itself, where open-iscsi reads no records.
+base::Result<void> put(const fs::path& configuration, const fs::path& path, std::string_view content) {
+    const fs::path fresh = configuration / ("." + path.filename().string() + ".new");
     if (::unlink(fresh.c_str()) != 0 && errno != ENOENT) return record_error("remove", fresh, errno);
     const base::FileDescriptor file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) return record_error("write", fresh, errno);
-    for (std::string_view rest = content.view(); !rest.empty();) {
+    for (std::string_view rest = content; !rest.empty();) {
         const ssize_t written = ::write(file.get(), rest.data(), rest.size());
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) {
@@ -131,13 +132,13 @@ base::Result<std::vector<fs::path>> entries(const fs::path& directory) {
 }
 
 /// From the comment at its beginning. No more is read than that: what follows holds the secret.
-std::string volume_in(const fs::path& record) {
+std::optional<std::string> volume_in(const fs::path& record) {
     const base::FileDescriptor file(::open(record.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     std::array<char, 256> beginning{};
     const ssize_t got = file ? ::read(file.get(), beginning.data(), beginning.size()) : -1;
     const std::string_view text(beginning.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
     const auto at = text.find(volume_comment);
-    if (at == std::string_view::npos) return {};
+    if (at == std::string_view::npos) return std::nullopt;
     const std::string_view rest = text.substr(at + volume_comment.size());
     return std::string(rest.substr(0, rest.find('\n')));
 }
@@ -177,7 +178,7 @@ base::Result<void> write_record(const fs::path& nodes, const Login& login, const
         if (!part.empty()) directory /= part;
         if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return record_error("make", directory, errno);
     }
-    return put(nodes, directory / mark, *text);
+    return put(nodes.parent_path(), directory / mark, text->view());
 }
 
 base::Result<std::vector<SeenRecord>> list_records(const fs::path& nodes, const std::string& mark) {
@@ -192,10 +193,12 @@ base::Result<std::vector<SeenRecord>> list_records(const fs::path& nodes, const 
             const fs::file_status status = fs::symlink_status(portal / mark, error);
             if (status.type() == fs::file_type::none) return record_error("look at", portal / mark, error.value());
             if (!fs::exists(status)) continue;
+            const auto volume = volume_in(portal / mark);
+            if (!volume) continue;  // made by a discovery through all interfaces, say
             std::string name = portal.filename().string();
             name = name.substr(0, name.rfind(','));
             std::ranges::replace(name, ',', ':');
-            records.push_back({{name, target.filename().string()}, volume_in(portal / mark)});
+            records.push_back({{name, target.filename().string()}, *volume});
         }
     }
     return records;
@@ -213,6 +216,19 @@ base::Result<void> remove_record(const fs::path& nodes, const Endpoint& endpoint
         ::rmdir(portal.c_str());  // stays while others' records lie in it
     }
     ::rmdir(target.c_str());
+    return {};
+}
+
+base::Result<void> write_interface(const fs::path& configuration, const std::string& mark) {
+    const fs::path directory = configuration / "ifaces";
+    if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return record_error("make", directory, errno);
+    return put(configuration, directory / mark,
+               fmt::format("iface.iscsi_ifacename = {}\niface.transport_name = tcp\n", mark));
+}
+
+base::Result<void> remove_interface(const fs::path& configuration, const std::string& mark) {
+    const fs::path path = configuration / "ifaces" / mark;
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) return record_error("remove", path, errno);
     return {};
 }
 

@@ -23,12 +23,18 @@ namespace safe::iscsi {
 [[nodiscard]] base::Result<void> write_record(const std::filesystem::path& nodes, const Login& login,
                                               const std::string& mark);
 
-/// Those of our mark, in order. A missing directory holds none.
+/// Those of our mark that were written here, in order. A missing directory holds none.
 [[nodiscard]] base::Result<std::vector<SeenRecord>> list_records(const std::filesystem::path& nodes,
                                                                  const std::string& mark);
 
 /// Removes ours, whatever group it was made for, and the directories that it leaves empty. Idempotent.
 [[nodiscard]] base::Result<void> remove_record(const std::filesystem::path& nodes, const Endpoint& endpoint,
                                                const std::string& mark);
+
+/// The interface of our name, without which iscsiadm logs in by no record of that name. It is there for the login
+/// alone, because a discovery of somebody else's makes records for every interface that it finds. `configuration`:
+/// /etc/iscsi.
+[[nodiscard]] base::Result<void> write_interface(const std::filesystem::path& configuration, const std::string& mark);
+[[nodiscard]] base::Result<void> remove_interface(const std::filesystem::path& configuration, const std::string& mark);
 
 }  // namespace safe::iscsi

@@ -43,10 +43,11 @@ bool soon(seconds limit, const std::function<bool()>& is_so) {
     return true;
 }
 
-/// What a program complains of last, on one line.
-std::string last_line(std::string text) {
+/// What a program complained of, on one line.
+std::string one_line(std::string text) {
     while (!text.empty() && text.back() == '\n') text.pop_back();
-    return text.substr(text.rfind('\n') + 1);
+    for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos;) text.replace(at, 1, "; ");
+    return text.empty() ? "it gave no reason" : text;
 }
 
 bool daemon_listens() {
@@ -150,11 +151,14 @@ class OpenIscsi final : public Host {
         if (soon(seconds(asked ? 10 : 0), [&] { return !fs::exists(at, error); })) return {};
         if (!asked) return base::fail(asked.error());
         return base::fail({"log out of", fmt::format("iSCSI session {}", session),
-                           asked->status == 124 ? "iscsid did not answer in time" : last_line(asked->errors),
+                           asked->status == 124 ? "iscsid did not answer in time" : one_line(asked->errors),
                            "see what iscsid says in the system's log, and apply again"});
     }
 
-    base::Result<void> forget(const Endpoint& endpoint) override { return remove_record(nodes(), endpoint, mark_); }
+    base::Result<void> forget(const Endpoint& endpoint) override {
+        if (auto removed = remove_interface(roots_.configuration, mark_); !removed) return removed;
+        return remove_record(nodes(), endpoint, mark_);
+    }
 
  private:
     [[nodiscard]] fs::path nodes() const { return roots_.configuration / "nodes"; }
@@ -197,7 +201,7 @@ class OpenIscsi final : public Host {
             const auto loaded = base::run_process({"modprobe", "iscsi_tcp"});
             if (!loaded) return base::fail(loaded.error());
             if (loaded->status != 0)
-                return base::fail({"load the module", "iscsi_tcp", last_line(loaded->errors),
+                return base::fail({"load the module", "iscsi_tcp", one_line(loaded->errors),
                                    "use a kernel that has CONFIG_ISCSI_TCP"});
         }
         fs::create_directories("/run/lock/iscsi", error);
@@ -208,17 +212,21 @@ class OpenIscsi final : public Host {
         const auto started = base::run_process({"iscsid"});
         if (!started) return base::fail(started.error());
         if (started->status == 0 && soon(seconds(10), daemon_listens)) return {};
-        return base::fail({"start", "iscsid", last_line(started->errors), "start it by hand and apply again"});
+        return base::fail({"start", "iscsid", one_line(started->errors), "start it by hand and apply again"});
     }
 
-    static base::Result<base::Finished> ask(seconds limit, const std::vector<std::string>& arguments) {
+    /// Runs iscsiadm, with the interface of our name there for as long as it runs.
+    [[nodiscard]] base::Result<base::Finished> ask(seconds limit, const std::vector<std::string>& arguments) const {
+        if (auto written = write_interface(roots_.configuration, mark_); !written) return base::fail(written.error());
         std::vector<std::string> all{"timeout", "-k", "5", std::to_string(limit.count()), "iscsiadm"};
         all.insert(all.end(), arguments.begin(), arguments.end());
-        return base::run_process(all);
+        auto finished = base::run_process(all);
+        if (auto removed = remove_interface(roots_.configuration, mark_); !removed) return base::fail(removed.error());
+        return finished;
     }
 
     static base::Error login_error(const Login& login, const base::Finished& asked) {
-        base::Error error{"log in to", name_of(login.endpoint), last_line(asked.errors),
+        base::Error error{"log in to", name_of(login.endpoint), one_line(asked.errors),
                           "see what iscsid says in the system's log, and apply again"};
         // iscsiadm(8), exit status.
         if (asked.status == 24) error.advice = "compare user and secret of `chap` with what the target expects";

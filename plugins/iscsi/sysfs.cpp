@@ -198,6 +198,8 @@ OrErrno<Session> read_session(const fs::path& session_class, const std::multimap
         if (!address) return std::unexpected(address.error());
         if (!port) return std::unexpected(port.error());
         session.endpoint.portal = *address + ":" + *port;
+        session.checksums = read_optional(attributes_of / "header_digest") == "1" &&
+                            read_optional(attributes_of / "data_digest") == "1";
     }
     const auto units = unit_directories(*directory);
     if (!units) return std::unexpected(units.error());

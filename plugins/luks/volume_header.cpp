@@ -25,6 +25,12 @@ std::string damage_of(const Copies& copies) {
     return {};
 }
 
+/// Of the one volume key that a sound header has.
+std::string volume_key_digest(const Header& header) {
+    const Json& digests = object_in(header.metadata, "digests");
+    return digests.empty() ? std::string() : text_in(digests.begin().value(), "digest");
+}
+
 bool same(const Header& one, const Header& other) {
     return one.uuid == other.uuid && one.label == other.label && one.subsystem == other.subsystem &&
            one.sequence == other.sequence && one.copy_size == other.copy_size && one.metadata == other.metadata;
@@ -219,8 +225,7 @@ Result<void> VolumeHeader::put(const Taken& before, const std::string& image) co
     Result<Taken> fresh = judge_image(image);
     if (!fresh) return base::fail(fresh.error());
     if (fresh->header.uuid != before.header.uuid || fresh->header.sequence <= before.header.sequence ||
-        object_in(object_in(fresh->header.metadata, "digests"), "0")["digest"] !=
-            object_in(object_in(before.header.metadata, "digests"), "0")["digest"])
+        volume_key_digest(fresh->header) != volume_key_digest(before.header))
         return base::fail({"change the header of", device_.string(), "the new one is not a change of the old", "",
                            Error::Kind::refused});
     if (Result<void> settled = settle(); !settled) return settled;

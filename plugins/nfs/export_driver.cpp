@@ -81,6 +81,7 @@ bool below(const fs::path& path, const fs::path& top) {
 
 std::string text_of(const Server& server, bool with_helpers) {
     std::string text = fmt::format("NFS {} on {}", fmt::join(server.versions, ", "), fmt::join(server.listeners, ", "));
+    if (!server.faults.empty()) text += fmt::format(", but {}", fmt::join(server.faults, ", "));
     if (with_helpers && !server.missing.empty()) text += fmt::format(", without {}", fmt::join(server.missing, ", "));
     return text;
 }
@@ -231,7 +232,7 @@ Observation ExportDriver::observation(const std::string& volume, const Look& see
     return model::Foreign{
         fmt::format("an NFS server runs here that is not the safe's: {}", text_of(seen.server, false)),
         fmt::format("stop it (`systemctl disable --now nfs-server`), or give it in the section [nfsd] "
-                    "of /etc/nfs.conf: host={}, vers3=n, vers4.0=n, vers4.1=n",
+                    "of /etc/nfs.conf: host={}, vers3=n, vers4.0=n, vers4.1=n; and in [mountd]: manage-gids=n",
                     address_)};
 }
 

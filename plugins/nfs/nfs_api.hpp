@@ -34,6 +34,7 @@ struct Server {
     std::set<std::string> versions = {};   // those it serves: "3", "4.0", "4.2"
     std::set<std::string> listeners = {};  // "10.77.0.1:2049", "0.0.0.0:2049", "[::]:2049"
     std::set<std::string> missing = {};    // of what must run beside it: "rpc.mountd", "nfsdcld"
+    std::set<std::string> faults = {};     // how what runs beside it differs from what is needed
 };
 
 /// A client that holds open files, locks, delegations or layouts on a device.

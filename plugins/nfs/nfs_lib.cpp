@@ -14,6 +14,7 @@
 
 #include "plugins/nfs/nfs_api.hpp"
 #include "plugins/nfs/nfs_text.hpp"
+#include "reconciler/base/file.hpp"
 #include "reconciler/base/file_descriptor.hpp"
 #include "reconciler/base/process.hpp"
 
@@ -31,6 +32,13 @@ constexpr const char* etab = "/var/lib/nfs/etab";
 constexpr const char* grace_time = "10";
 constexpr const char* lease_time = "10";
 constexpr const char* threads = "8";
+// What the programs of nfs-utils read besides /etc/nfs.conf. Debian's has manage-gids=y, by which the groups of a user
+// are those that the hypervisor knows of, which are none; guests' permissions want the guests' groups. There is no
+// option on the command line for it.
+constexpr const char* settings = "/etc/nfs.conf.d/safe.conf";
+constexpr const char* settings_text =
+    "# Written by safectl for the exports of a digital safe.\n[mountd]\nmanage-gids=n\n";
+constexpr const char* groups_by_server = "rpc.mountd takes users' groups from the hypervisor (manage-gids)";
 constexpr std::uint64_t pipefs_magic = 0x67596969;  // RPCAUTH_GSSMAGIC of linux/sunrpc/rpc_pipe_fs.h
 
 struct Text {
@@ -56,18 +64,33 @@ base::Error unreadable(const fs::path& file, int error) {
     return {"read", file.string(), errno_text(error), "run as root"};
 }
 
-/// Names of all that runs, kernel threads too.
-std::set<std::string> running() {
-    std::set<std::string> names;
+struct Running {
+    std::set<std::string> names;    // of all that runs, kernel threads too
+    bool groups_by_server = false;  // rpc.mountd answers the kernel's questions for groups
+};
+
+/// The kernel asks through a channel, which rpc.mountd has open when it is told to answer.
+bool answers_for_groups(const fs::path& process) {
+    std::error_code ended;
+    for (fs::directory_iterator it(process / "fd", ended), end; !ended && it != end; it.increment(ended)) {
+        std::error_code closed;
+        if (fs::read_symlink(it->path(), closed).string().ends_with("/auth.unix.gid/channel")) return true;
+    }
+    return false;
+}
+
+Running running() {
+    Running found;
     std::error_code ended;
     for (fs::directory_iterator it("/proc", ended), end; !ended && it != end; it.increment(ended)) {
         const std::string pid = it->path().filename();
         if (!std::ranges::all_of(pid, [](char c) { return c >= '0' && c <= '9'; })) continue;
         std::string name = whole(it->path() / "comm").text;
         if (!name.empty()) name.pop_back();
-        names.insert(std::move(name));
+        if (name == "rpc.mountd" && answers_for_groups(it->path())) found.groups_by_server = true;
+        found.names.insert(std::move(name));
     }
-    return names;
+    return found;
 }
 
 bool is_pipefs(const char* directory) {
@@ -117,7 +140,7 @@ class SystemApi final : public Api {
     }
 
     Result<Server> server() override {
-        const std::set<std::string> names = running();
+        const auto [names, by_server] = running();
         const Text count = whole(fs::path(control) / "threads");
         if (count.error != 0) {
             if (!names.contains("nfsd")) return Server{};
@@ -136,6 +159,7 @@ class SystemApi final : public Api {
         }
         for (const char* daemon : {"rpc.mountd", "nfsdcld"})
             if (!names.contains(daemon)) seen.missing.insert(daemon);
+        if (by_server) seen.faults.insert(groups_by_server);
         return seen;
     }
 
@@ -201,12 +225,21 @@ class SystemApi final : public Api {
         std::error_code error;
         fs::create_directories("/var/lib/nfs/nfsdcld", error);
         if (error) return fail({"make", "/var/lib/nfs/nfsdcld", error.message(), "run as root"});
-        const std::set<std::string> names = running();
+        const auto [names, by_server] = running();
+        if (by_server)
+            return fail({"start", "the NFS server", groups_by_server,
+                         "set manage-gids=n in the section [mountd] of /etc/nfs.conf and restart rpc.mountd",
+                         base::Error::Kind::refused});
         // nfsdcld first: it must be there when the server asks who may reclaim.
         if (!names.contains("nfsdcld"))
             if (auto done = run({"nfsdcld"}, "start", "nfsdcld"); !done) return done;
-        if (!names.contains("rpc.mountd"))
-            if (auto done = run({"rpc.mountd", "-N", "3"}, "start", "rpc.mountd"); !done) return done;
+        if (!names.contains("rpc.mountd")) {
+            fs::create_directories(fs::path(settings).parent_path(), error);
+            if (auto written = base::replace_file(settings, settings_text, 0644); !written) return written;
+            // For NFS 4 it answers the kernel only: it need not be reachable.
+            if (auto done = run({"rpc.mountd", "-N", "2", "-N", "3", "-n", "-u"}, "start", "rpc.mountd"); !done)
+                return done;
+        }
         if (seen->threads > 0) return {};
         return run({"rpc.nfsd", "-H", address, "-N", "3", "-N", "4.0", "-N", "4.1", "-V", "4.2", "-G", grace_time, "-L",
                     lease_time, threads},

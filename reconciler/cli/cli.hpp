@@ -3,6 +3,8 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "reconciler/driver/driver.hpp"
@@ -22,6 +24,13 @@ struct Builtin {
     /// the plugin was left out of this build. No I/O.
     std::function<std::unique_ptr<members::VaultKeys>(const driver::Setting& setting)> make_vault_keys;
     std::function<std::unique_ptr<members::Directory>(const driver::Setting& setting)> make_directory;
+    /// Gives up what is saved of a VM; a sentence that says what was done. Empty in a build without hypervisor.
+    std::function<base::Result<std::string>(const driver::Setting& setting, const std::string& vm)> discard_state = {};
+    /// Whether this is the user's password: it opens their keyslot of the vault. Opens nothing, changes nothing. Empty
+    /// in a build without volumes.
+    std::function<base::Result<bool>(const driver::Setting& setting, std::string_view user,
+                                     const base::Secret& password)>
+        prove_key = {};
 };
 
 /// Blocks SIGINT and SIGTERM for the whole process and turns the first of them into an orderly stop. Call once, from

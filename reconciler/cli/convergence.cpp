@@ -14,8 +14,15 @@ namespace {
 using base::Error;
 using base::Result;
 
-/// The safe's own directory. Searchable by all, because QEMU runs as a user of its own and opens disks below it;
-/// listable by its owner only.
+Result<void> check_agreed(const model::Plan& plan, const PlanFile* agreed) {
+    if (agreed == nullptr || view::plan_json(plan) == agreed->plan) return {};
+    return base::fail({"apply", "the plan for safe " + plan.safe,
+                       "the spec or the world has moved on since it was made",
+                       "look at a new plan: safectl plan -f " + agreed->spec_file, Error::Kind::refused});
+}
+
+}  // namespace
+
 Result<void> make_state_directory(const std::filesystem::path& directory) {
     ::umask(022);  // parents that are missing must let QEMU pass; files of ours say their modes themselves
     std::error_code error;
@@ -26,15 +33,6 @@ Result<void> make_state_directory(const std::filesystem::path& directory) {
                            "run as root, or name another --state-dir"});
     return {};
 }
-
-Result<void> check_agreed(const model::Plan& plan, const PlanFile* agreed) {
-    if (agreed == nullptr || view::plan_json(plan) == agreed->plan) return {};
-    return base::fail({"apply", "the plan for safe " + plan.safe,
-                       "the spec or the world has moved on since it was made",
-                       "look at a new plan: safectl plan -f " + agreed->spec_file, Error::Kind::refused});
-}
-
-}  // namespace
 
 Result<Convergence> Convergence::begin(const specs::SafeSpec& spec, const driver::Places& places,
                                        const driver::KeyRing& keys, const Surroundings& around) {

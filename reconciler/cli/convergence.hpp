@@ -13,6 +13,10 @@
 
 namespace safe::cli {
 
+/// The safe's own directory. Searchable by all, because QEMU runs as a user of its own and opens disks below it;
+/// listable by its owner only.
+[[nodiscard]] base::Result<void> make_state_directory(const std::filesystem::path& directory);
+
 /// How one run of it is to be.
 struct Wish {
     model::Mode mode = model::Mode::closed;

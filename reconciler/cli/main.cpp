@@ -3,7 +3,7 @@
 
 int main(int argc, char** argv) {
     namespace plugins = safe::plugins;
-    return safe::cli::run(
-        argc, argv,
-        {plugins::make_drivers, plugins::missing_plugins, plugins::make_vault_keys, plugins::make_directory});
+    return safe::cli::run(argc, argv,
+                          {plugins::make_drivers, plugins::missing_plugins, plugins::make_vault_keys,
+                           plugins::make_directory, plugins::discard_state});
 }

@@ -2,6 +2,8 @@
 // Values; hold no secret.
 #pragma once
 
+#include <cstddef>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,11 +35,14 @@ class Lines {
     void unknown(std::string looked_at, const base::Error& error);
     /// No fault and nothing unknown so far.
     [[nodiscard]] bool clean() const;
-    [[nodiscard]] std::vector<Finding> take() { return std::move(lines_); }
+    /// All of them. Of many unknown ones with the same cause (every process, for somebody who is not root) the first
+    /// tells how many more there are.
+    [[nodiscard]] std::vector<Finding> take();
 
  private:
     std::string subject_;
     std::vector<Finding> lines_;
+    std::map<std::string, std::vector<std::size_t>> unknown_;  // lines by cause
 };
 
 struct Report {

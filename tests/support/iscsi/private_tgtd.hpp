@@ -82,6 +82,11 @@ class PrivateTgtd {
     void freeze() const { ::kill(pid_, SIGSTOP); }
     void thaw() const { ::kill(pid_, SIGCONT); }
 
+    /// Checks what it sends and gets with CRC32C, which tgtd does not by itself.
+    void use_checksums() {
+        for (const char* name : {"HeaderDigest", "DataDigest"})
+            must({"--mode", "target", "--op", "update", "--tid", "1", "-n", name, "-v", "CRC32C"});
+    }
     void add_target(int number = 1, const std::string& name = target) {
         const std::string id = std::to_string(number);
         must({"--mode", "target", "--op", "new", "--tid", id, "-T", name});

@@ -76,16 +76,18 @@ class Initiator : public ::testing::Test {
         const auto again = world->converge(mode);
         ASSERT_TRUE(again) << to_text(again.error());
         EXPECT_EQ(*again, 0) << "applying twice changed something the second time";
+        ASSERT_TRUE(mode == Mode::closed || !sessions().empty());
     }
     std::string refusal(Mode mode = Mode::open) {
         const auto done = world->converge(mode);
         return done ? "" : to_text(done.error());
     }
-    [[nodiscard]] static std::vector<Session> sessions() { return make_host("safe-atlas")->sessions().value(); }
+    static std::vector<Session> sessions() { return make_host("safe-atlas")->sessions().value(); }
     const fs::path nodes = fs::path("/etc/iscsi/nodes") / PrivateTgtd::target;
     void expect_nothing_left() {
         EXPECT_TRUE(sessions().empty());
         EXPECT_FALSE(fs::exists(nodes));
+        EXPECT_FALSE(fs::exists("/etc/iscsi/ifaces/safe-atlas"));
         EXPECT_FALSE(fs::is_symlink(world->link("vault")));
         EXPECT_FALSE(fs::is_symlink(world->link("data")));
         EXPECT_EQ(tgtd->sessions(), 0U);
@@ -96,7 +98,7 @@ class Initiator : public ::testing::Test {
 };
 
 TEST_F(Initiator, OpeningAttachesWhatIsDeclaredAndClosingLeavesNothing) {
-    must(Mode::open);
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
     const auto there = sessions();
     ASSERT_EQ(there.size(), 1U);
     EXPECT_EQ(there.front().interface, "safe-atlas");
@@ -112,19 +114,26 @@ TEST_F(Initiator, OpeningAttachesWhatIsDeclaredAndClosingLeavesNothing) {
 }
 
 TEST_F(Initiator, EveryWaitIsBoundedAndEveryByteIsChecked) {
-    must(Mode::open);
+    tgtd->use_checksums();
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
     const std::string number = std::to_string(sessions().front().number);
     const fs::path session = "/sys/class/iscsi_session/session" + number;
     const fs::path connection = "/sys/class/iscsi_connection/connection" + number + ":0";
     EXPECT_EQ(content(session / "recovery_tmo"), "30\n");
+    EXPECT_TRUE(sessions().front().checksums);
     EXPECT_EQ(content(connection / "header_digest"), "1\n");
     EXPECT_EQ(content(connection / "data_digest"), "1\n");
     EXPECT_EQ(content(connection / "ping_tmo"), "5\n");
     EXPECT_EQ(content(connection / "recv_tmo"), "5\n");
 }
 
+TEST_F(Initiator, AStorageWithoutChecksumsIsTakenAndSaidToBe) {
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
+    EXPECT_FALSE(sessions().front().checksums);
+}
+
 TEST_F(Initiator, TheSecretIsNowhereThatOthersCanRead) {
-    must(Mode::open);
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
     int found = 0;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator("/etc/iscsi")) {
         if (!entry.is_regular_file() || content(entry.path()).find(secret) == std::string::npos) continue;
@@ -153,11 +162,13 @@ TEST_F(Initiator, WhatIsRefusedNeverReachesTheKernel) {
     world->spec.volumes[0].iscsi->lun = {7};
     EXPECT_THAT(refusal(), HasSubstr("0, 1, 2, 3"));
     EXPECT_TRUE(world->absent("vault"));
+    EXPECT_TRUE(world->attached("data")) << "one volume's fault is not another's";
+    must(Mode::closed);
     expect_nothing_left();
 }
 
 TEST_F(Initiator, AnotherDiskUnderTheSameAddressIsRefused) {
-    must(Mode::open);
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
     must(Mode::closed);
     tgtd->stop();
     tgtd->start();
@@ -165,13 +176,13 @@ TEST_F(Initiator, AnotherDiskUnderTheSameAddressIsRefused) {
     const std::string why = refusal();
     EXPECT_THAT(why, HasSubstr("EVIL666, and VAULT1 was recorded"));
     EXPECT_THAT(why, HasSubstr(world->record("vault").string()));
-    expect_nothing_left();
+    EXPECT_EQ(sessions().front().unit(1), nullptr) << "the kernel was shown the wrong disk";
     fs::remove(world->record("vault"));
-    must(Mode::open);
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
 }
 
 TEST_F(Initiator, ADeviceInUseStaysAndItsUserIsNamed) {
-    must(Mode::open);
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
     ASSERT_EQ(run({"mkfs.ext4", "-q", "-O", "^has_journal", world->link("vault").string()}), 0);
     const fs::path mounted = world->root() / "mnt";
     fs::create_directory(mounted);
@@ -184,7 +195,7 @@ TEST_F(Initiator, ADeviceInUseStaysAndItsUserIsNamed) {
 }
 
 TEST_F(Initiator, ADeviceBelowDeviceMapperIsInUse) {
-    must(Mode::open);
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
     ASSERT_EQ(run({"dmsetup", "create", "on-top", "--table", "0 2048 linear " + world->link("vault").string() + " 0"}),
               0);
     EXPECT_THAT(refusal(Mode::closed), HasSubstr("(on-top)"));
@@ -217,7 +228,7 @@ TEST_F(Initiator, SomebodyElsesSessionIsLeftAlone) {
     EXPECT_EQ(sessions().front().units.size(), 3U) << "it scans everything";  // and tgtd's LUN 0
     ASSERT_EQ(by_hand({"-u"}), 0);
     ASSERT_EQ(by_hand({"-o", "delete"}), 0);
-    must(Mode::open);
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
     must(Mode::closed);
     expect_nothing_left();
 }
@@ -228,11 +239,11 @@ TEST_F(Initiator, ASilentStorageIsAnErrorInTime) {
     EXPECT_THAT(refusal(), HasSubstr("silence"));
     EXPECT_LT(Clock::now() - begun, std::chrono::seconds(20));
     tgtd->thaw();
-    must(Mode::open);
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
 }
 
 TEST_F(Initiator, AStorageThatComesBackInTimeGoesOn) {
-    must(Mode::open);
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
     tgtd->stop();
     tgtd->start();
     furnish();
@@ -247,7 +258,7 @@ TEST_F(Initiator, AStorageThatComesBackInTimeGoesOn) {
 
 TEST_F(Initiator, AStorageThatStaysAwayFailsInTimeAndKeepsNobodyFromClosing) {
     world->spec.deadlines.storage = {specs::Duration{5}};
-    must(Mode::open);
+    ASSERT_NO_FATAL_FAILURE(must(Mode::open));
     tgtd->stop();
     auto begun = Clock::now();
     EXPECT_NE(run({"timeout", "60", "dd", "if=" + world->link("vault").string(), "of=/dev/null", "iflag=direct",
@@ -274,7 +285,7 @@ TEST_F(Initiator, KilledAtAnyTimeItConverges) {
         ::kill(child, SIGKILL);
         ::waitpid(child, nullptr, 0);
         restart();
-        must(Mode::open);
+        ASSERT_NO_FATAL_FAILURE(must(Mode::open));
         EXPECT_EQ(sessions().size(), 1U);
         must(Mode::closed);
         expect_nothing_left();

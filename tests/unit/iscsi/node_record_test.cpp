@@ -49,7 +49,7 @@ TEST_F(NodeRecord, SaysAllThatBoundsAndProtectsASession) {
           "node.session.scan = manual\n", "iface.iscsi_ifacename = safe-atlas\n", "node.conn[0].address = 192.0.2.10\n",
           "node.conn[0].port = 3260\n", "node.session.timeo.replacement_timeout = 90\n",
           "node.conn[0].timeo.login_timeout = 10\n", "node.conn[0].timeo.noop_out_interval = 5\n",
-          "node.conn[0].iscsi.HeaderDigest = CRC32C\n", "node.conn[0].iscsi.DataDigest = CRC32C\n",
+          "node.conn[0].iscsi.HeaderDigest = CRC32C,None\n", "node.conn[0].iscsi.DataDigest = CRC32C,None\n",
           "node.session.auth.authmethod = CHAP\n", "node.session.auth.username = atlas\n",
           "node.session.auth.password = correct-horse-1\n"})
         EXPECT_THAT(text, HasSubstr(line));
@@ -130,6 +130,21 @@ TEST_F(NodeRecord, OthersRecordsAreLeftAlone) {
     ASSERT_TRUE(remove_record(nodes, endpoint, "safe-atlas"));
     EXPECT_TRUE(fs::exists(portal / "default"));
     EXPECT_TRUE(list_records(nodes, "safe-atlas")->empty());
+}
+
+TEST_F(NodeRecord, ARecordOfOurNameThatADiscoveryMadeIsNotOurs) {
+    fs::create_directories(portal);
+    std::ofstream(file) << "# BEGIN RECORD 2.1.8\nnode.name = iqn.2026-01.org.example:atlas\n";
+    EXPECT_TRUE(list_records(nodes, "safe-atlas")->empty());
+}
+
+TEST_F(NodeRecord, TheInterfaceComesAndGoes) {
+    ASSERT_TRUE(write_interface(directory.path(), "safe-atlas"));
+    std::ifstream in(directory.path() / "ifaces" / "safe-atlas");
+    EXPECT_THAT(std::string(std::istreambuf_iterator<char>(in), {}), HasSubstr("iface.iscsi_ifacename = safe-atlas\n"));
+    ASSERT_TRUE(remove_interface(directory.path(), "safe-atlas"));
+    ASSERT_TRUE(remove_interface(directory.path(), "safe-atlas"));
+    EXPECT_FALSE(fs::exists(directory.path() / "ifaces" / "safe-atlas"));
 }
 
 TEST_F(NodeRecord, ADirectoryThatCannotBeReadIsAnError) {

@@ -201,9 +201,10 @@ TEST_F(ExportDriver, ExportsOfOthersAreNotTouchedAndWaysInAreReported) {
 }
 
 TEST_F(ExportDriver, AServerOfSomebodyElsesIsRefusedWithAdvice) {
-    for (const Server& other :
-         {Server{8, {"4.2"}, {"0.0.0.0:2049", "[::]:2049"}, {}}, Server{8, {"3", "4.2"}, {"10.77.0.1:2049"}, {}},
-          Server{8, {"4.2"}, {"10.77.0.1:2049", "192.0.2.1:2049"}, {}}}) {
+    for (const Server& other : {Server{8, {"4.2"}, {"0.0.0.0:2049", "[::]:2049"}, {}, {}},
+                                Server{8, {"3", "4.2"}, {"10.77.0.1:2049"}, {}, {}},
+                                Server{8, {"4.2"}, {"10.77.0.1:2049", "192.0.2.1:2049"}, {}, {}},
+                                Server{8, {"4.2"}, {"10.77.0.1:2049"}, {}, {"groups by the hypervisor"}}}) {
         server->state = other;
         const model::Observation now = seen("data");
         ASSERT_TRUE(std::holds_alternative<model::Foreign>(now));

@@ -25,6 +25,19 @@ TEST(Text, LinesWordsAndEscapes) {
     EXPECT_FALSE(is_below("/srv/ab", "/srv/a"));
 }
 
+TEST(Findings, ManyUnknownOnesWithOneCauseAreOneLineAndStillUnknown) {
+    Lines lines("holders");
+    lines.ok("/a", "fine");
+    for (int i = 0; i < 5; ++i)
+        lines.unknown("/proc", {.attempt = "look at", .object = std::to_string(i), .cause = "Permission denied"});
+    for (int i = 0; i < 3; ++i) lines.unknown("/proc", {.attempt = "look at", .object = "x", .cause = "gone mad"});
+    const std::vector<Finding> taken = lines.take();
+    ASSERT_EQ(taken.size(), 5U);
+    EXPECT_EQ(taken[1].found, "cannot look at 0: Permission denied, and 4 more like it");
+    EXPECT_EQ(taken[1].verdict, Verdict::unknown);
+    EXPECT_EQ(taken[4].found, "cannot look at x: gone mad");
+}
+
 TEST(DeviceNumbers, AreTwoNumbersAndNothingElse) {
     EXPECT_EQ(parse_device_number("253:7"), (DeviceNumber{253, 7}));
     for (const char* text : {"", "253", "253:", ":7", "253:7 ", "a:b"})
