@@ -113,9 +113,9 @@ TEST_F(PeoplesCommands, ALockIsKeptAndShownAndASecondOneDoesNotReplaceIt) {
 }
 
 TEST_F(PeoplesCommands, AReasonIsOneLineOfWords) {
-    for (const std::string& reason :
-         {std::string(), std::string("a\x1b[2J"), std::string("a\nb"), std::string(501, 'a')})
+    for (const std::string& reason : {std::string("a\x1b[2J"), std::string("a\nb"), std::string(501, 'a')})
         EXPECT_EQ(safectl({"lock", "--reason=" + reason}).code, 4) << reason;
+    EXPECT_EQ(safectl({"lock", "--reason="}).code, 1) << "usage";
     EXPECT_FALSE(kept().lock);
 }
 
