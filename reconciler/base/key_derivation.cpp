@@ -21,17 +21,19 @@ Result<Secret> derive_seed(const Secret& password, std::span<const std::byte> sa
                      .advice = std::move(advice)});
     };
     if (password.empty()) return failed("it is empty", "type the password");
+    if (salt.size() < crypto_generichash_KEYBYTES_MIN || salt.size() > crypto_generichash_KEYBYTES_MAX)
+        return failed("the safe's salt has a wrong size", "it must have 16 to 64 bytes");
     Result<Secret> seed = Secret::of_size(seed_size);
     if (!seed) return seed;
     // The salt goes in as the key, so that no two pairs of salt and name can run together into the same text.
     std::array<unsigned char, crypto_pwhash_SALTBYTES> own{};
     if (crypto_generichash(own.data(), own.size(), octets(user.data()), user.size(), octets(salt.data()),
                            salt.size()) != 0)
-        return failed("the safe's salt has a wrong size", "it must have 16 to 64 bytes");
+        return failed("its salt cannot be made", "");
     errno = 0;
-    if (crypto_pwhash(reinterpret_cast<unsigned char*>(seed->bytes().data()), seed->size(), password.view().data(),
-                      password.size(), own.data(), cost.passes, static_cast<std::size_t>(cost.memory),
-                      crypto_pwhash_ALG_ARGON2ID13) != 0)
+    if (crypto_pwhash(reinterpret_cast<unsigned char*>(seed->bytes().data()), seed->size(),
+                      reinterpret_cast<const char*>(password.bytes().data()), password.size(), own.data(), cost.passes,
+                      static_cast<std::size_t>(cost.memory), crypto_pwhash_ALG_ARGON2ID13) != 0)
         return errno == ENOMEM || errno == 0
                    ? failed("out of memory: it needs " + std::to_string(cost.memory >> 20U) + " MiB",
                             "free some memory and try again")
@@ -40,11 +42,16 @@ Result<Secret> derive_seed(const Secret& password, std::span<const std::byte> sa
 }
 
 Result<Secret> derive_subkey(const Secret& seed, std::string_view label) {
+    const auto failed = [](std::string cause) {
+        return fail({.attempt = "derive", .object = "a subkey", .cause = std::move(cause)});
+    };
+    if (seed.size() != seed_size) return failed("the seed has a wrong size");
     Result<Secret> key = Secret::of_size(subkey_size);
     if (!key) return key;
-    if (crypto_generichash(reinterpret_cast<unsigned char*>(key->bytes().data()), key->size(), octets(label.data()),
-                           label.size(), octets(seed.bytes().data()), seed.size()) != 0)
-        return fail({.attempt = "derive", .object = "a subkey", .cause = "the seed has a wrong size"});
+    const std::string text(label);
+    if (crypto_generichash(reinterpret_cast<unsigned char*>(key->bytes().data()), key->size(), octets(text.data()),
+                           text.size(), octets(seed.bytes().data()), seed.size()) != 0)
+        return failed("libsodium says no");
     return key;
 }
 

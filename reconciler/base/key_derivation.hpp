@@ -23,8 +23,9 @@ inline constexpr std::size_t subkey_size = 32;
 inline constexpr std::string_view luks_label = "luks";            // opens a keyslot of the vault
 inline constexpr std::string_view directory_label = "directory";  // is the password in the directory
 
-/// `user` makes the salt of each person another one; `salt` is the safe's own and public. Two errors are told apart by
-/// their cause: no memory for it ("out of memory"), and an empty password, which is never derived from.
+/// `user` makes the salt of each person another one; `salt` is the safe's own and public, 16 to 64 bytes. Two errors
+/// are told apart by their cause: no memory for it ("out of memory"), and an empty password, which is never derived
+/// from.
 [[nodiscard]] Result<Secret> derive_seed(const Secret& password, std::span<const std::byte> salt, std::string_view user,
                                          DerivationCost cost);
 

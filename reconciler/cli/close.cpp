@@ -40,6 +40,8 @@ Result<model::Report> close_until_closed(Convergence& convergence, model::Mode m
         const bool force = Clock::now() >= end;
         Result<model::Report> report = convergence.run({.mode = mode, .yes = true, .force = force, .format = format});
         if (!report || report->interrupted || is_closed(*report) || stop.stop_requested()) return report;
+        // A refused plan stays refused: whoever wrote the spec must act.
+        if (!report->remaining.refusals.empty()) return report;
         if (force && ++forced == tries_with_force) return report;
         if (format == Format::text)
             fmt::print("\nnot closed yet: trying again{}\n\n", Clock::now() >= end ? ", with force" : "");

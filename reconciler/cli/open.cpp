@@ -21,7 +21,11 @@ Result<void> check_user(const specs::SafeSpec& spec, const std::string& user) {
 }
 
 Result<void> put_key(const OpenOptions& options, const specs::SafeSpec& spec, driver::KeyRing& keys) {
-    if (spec.vault() == nullptr) return {};  // nothing in it needs a key
+    if (spec.vault() == nullptr) {
+        if (options.user.empty() && !options.password_fd) return {};
+        return base::fail({"use a key for safe", *spec.safe, "it has no vault: no key opens anything in it",
+                           "leave --user and --password-fd out", Error::Kind::refused});
+    }
     if (options.user.empty())
         return base::fail({"open safe", *spec.safe, "it has a vault, and nobody's key is given",
                            "say whose: --user NAME", Error::Kind::refused});
@@ -36,7 +40,7 @@ Result<void> put_key(const OpenOptions& options, const specs::SafeSpec& spec, dr
 Result<model::Report> open_or_close(Convergence& convergence, const Wish& open) {
     Result<model::Report> report = convergence.run(open);
     if (!report || !applying::must_close_again(*report)) return report;
-    if (open.format == Format::text) fmt::print("\nopening failed: the safe is closed again\n\n");
+    if (open.format == Format::text) fmt::print("\nopening failed: the safe is being closed again\n\n");
     Wish close = open;
     close.mode = model::Mode::closed;
     Result<model::Report> closed = convergence.run(close);

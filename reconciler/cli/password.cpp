@@ -56,8 +56,10 @@ Result<Secret> read_line(int descriptor) {
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return unreadable(base::errno_text(errno), "check the descriptor given with --password-fd");
         if (got == 0 || next == std::byte{'\n'}) break;
-        if (size == size_limit)
+        if (size == size_limit) {
+            base::wipe({&next, 1});
             return unreadable("it is longer than 1024 bytes", "give the password alone on its line");
+        }
         line->bytes()[size++] = next;
         base::wipe({&next, 1});
     }

@@ -59,13 +59,13 @@ void TerminalListener::print(const std::string& line) {
     clear_status();
     fmt::print("{}\n", line);
     draw_status();
-    std::fflush(stdout);
+    static_cast<void>(std::fflush(stdout));
 }
 
 void TerminalListener::draw_status() const {
     if (!live_ || under_way_.empty()) return;
     fmt::print("{}", paint(view::Tone::quiet, fmt::format("  … {}", fmt::join(under_way_, ", ")), style_));
-    std::fflush(stdout);
+    static_cast<void>(std::fflush(stdout));
 }
 
 void TerminalListener::clear_status() const {
@@ -74,7 +74,7 @@ void TerminalListener::clear_status() const {
 
 bool confirm(const std::string& question) {
     fmt::print("{} [y/N] ", question);
-    std::fflush(stdout);
+    static_cast<void>(std::fflush(stdout));
     std::string answer;
     std::getline(std::cin, answer);
     return answer == "y" || answer == "yes";

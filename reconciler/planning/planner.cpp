@@ -10,7 +10,6 @@
 namespace safe::planning {
 namespace {
 
-using model::Action;
 using model::Plan;
 using model::Resource;
 

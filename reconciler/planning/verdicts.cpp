@@ -24,9 +24,10 @@ class Judge {
     std::vector<Verdict> run() {
         for (Node node = 0; node < graph_.size(); ++node) judge_alone(node);
         block();
-        for (Node node = 0; node < graph_.size(); ++node) hold_what_is_put_away(node);
+        put_to_sleep();
         const std::vector<Node> changed = feasible_brackets();
         for (const Node node : changed) bracket(node);
+        for (Node node = 0; node < graph_.size(); ++node) hold(node);
         return std::move(verdicts_);
     }
 
@@ -97,8 +98,18 @@ class Judge {
 
     void remove(Node node) {
         verdicts_[node].want = Want::remove;
-        verdicts_[node].insists = question_.mode != model::Mode::open;
+        verdicts_[node].insists = closes(node);
         assess(node, Action::remove);
+    }
+
+    /// Whether it goes because of the mode, and not because nobody may have it any longer: only then is going on past a
+    /// failure the safe thing to do.
+    [[nodiscard]] bool closes(Node node) const {
+        if (question_.mode == model::Mode::open) return false;
+        if (graph_.desired(node) != nullptr) return graph_.is_put_away(node);
+        const auto* present = std::get_if<Present>(graph_.observed(node));
+        return present != nullptr &&
+               assessor_.orphan(graph_.id(node), *present, model::Mode::open) == Presence::present;
     }
 
     void assess(Node node, Action action) {
@@ -140,7 +151,7 @@ class Judge {
             plan_.blocked.push_back({graph_.id(node), obstacle.error});
     }
 
-    std::optional<Obstacle> obstacle_of(Node node) const {
+    [[nodiscard]] std::optional<Obstacle> obstacle_of(Node node) const {
         switch (verdicts_[node].want) {
             case Want::nothing:
                 return std::nullopt;
@@ -153,7 +164,7 @@ class Judge {
         return std::nullopt;
     }
 
-    std::optional<Obstacle> obstacle_below(Node node) const {
+    [[nodiscard]] std::optional<Obstacle> obstacle_below(Node node) const {
         std::optional<Obstacle> asleep;
         for (const Node need : graph_.wanted_needs(node)) {
             if (!verdicts_[need].unsettled) continue;
@@ -164,10 +175,10 @@ class Judge {
         return asleep;
     }
 
-    std::optional<Obstacle> obstacle_above(Node node) const {
+    [[nodiscard]] std::optional<Obstacle> obstacle_above(Node node) const {
         const auto blind = question_.blind.find(graph_.id(node).kind);
-        const bool closes = verdicts_[node].insists && graph_.is_put_away(node);
-        if (blind != question_.blind.end() && !closes) return Obstacle{blocked_by(node, to_text(blind->second))};
+        const bool declared = verdicts_[node].insists && graph_.is_put_away(node);
+        if (blind != question_.blind.end() && !declared) return Obstacle{blocked_by(node, to_text(blind->second))};
         for (const Node dependent : graph_.dependents(node)) {
             const Verdict& verdict = verdicts_[dependent];
             const std::string name = to_text(graph_.id(dependent));
@@ -185,46 +196,63 @@ class Judge {
     }
 
     /// A change of `dependent` by which it stops needing `need`.
-    bool lets_go(Node dependent, Node need) const {
+    [[nodiscard]] bool lets_go(Node dependent, Node need) const {
         return verdicts_[dependent].want == Want::change &&
                !std::ranges::binary_search(graph_.wanted_needs(dependent), need);
     }
 
-    Error blocked_by(Node node, std::string cause) const {
+    [[nodiscard]] Error blocked_by(Node node, std::string cause) const {
         return {
             .attempt = verdicts_[node].assessment.verb, .object = to_text(graph_.id(node)), .cause = std::move(cause)};
     }
 
     // --- steps that need what the mode has put away
 
-    /// What `node` needs and the mode wants absent is brought up for its step and taken down again. Where a person's
-    /// key would be needed for that, the step sleeps until the safe is open.
-    void hold_what_is_put_away(Node node) {
-        const Want want = verdicts_[node].want;
-        if (want == Want::nothing || verdicts_[node].held_for || graph_.is_put_away(node)) return;
-        std::vector<Node> away;
-        std::vector<bool> visited(graph_.size());
-        collect_put_away(node, visited, away);
-        for (const Node need : away) {
-            const Observation* seen = graph_.observed(need);
-            if (seen == nullptr || !std::holds_alternative<model::Absent>(*seen)) {
-                block(node, {blocked_by(node, to_text(graph_.id(need)) + ", which it needs, is not settled")});
-                return;
-            }
-            const model::Assessment bringing = assessor_.classify(Action::add, *graph_.desired(need), *seen,
-                                                                  difference({}, graph_.desired(need)->attributes));
-            if (bringing.waits_for) {
-                block(node, {blocked_by(node, to_text(graph_.id(need)) + " is put away"), need});
-                return;
+    /// Steps that would need what the mode has put away and cannot have it for a moment. A person's key would be needed
+    /// for that: they sleep until the safe is open. It cannot be seen: they are blocked. And so is what rests on them.
+    void put_to_sleep() {
+        for (bool again = true; again;) {
+            again = false;
+            for (Node node = 0; node < graph_.size(); ++node) {
+                const std::optional<Obstacle> obstacle = obstacle_away(node);
+                if (!obstacle) continue;
+                block(node, *obstacle);
+                block();
+                again = true;
             }
         }
-        for (const Node need : away) {
+    }
+
+    [[nodiscard]] std::optional<Obstacle> obstacle_away(Node node) const {
+        for (const Node need : put_away_below(node)) {
+            const Observation* seen = graph_.observed(need);
+            if (seen == nullptr || !std::holds_alternative<model::Absent>(*seen))
+                return Obstacle{blocked_by(node, to_text(graph_.id(need)) + ", which it needs, is not settled")};
+            const Resource& wanted = *graph_.desired(need);
+            if (assessor_.classify(Action::add, wanted, *seen, difference({}, wanted.attributes)).waits_for)
+                return Obstacle{blocked_by(node, to_text(graph_.id(need)) + " is put away"), need};
+        }
+        return std::nullopt;
+    }
+
+    /// What `node` needs and the mode wants absent is brought up for its step and taken down again.
+    void hold(Node node) {
+        for (const Node need : put_away_below(node)) {
             Verdict& verdict = verdicts_[need];
             if (verdict.held_for) continue;
             verdict.held_for = node;
             verdict.changes = difference({}, graph_.desired(need)->attributes);
             assess(need, Action::add);
         }
+    }
+
+    /// For a node with a step; closing itself brings nothing up.
+    [[nodiscard]] std::vector<Node> put_away_below(Node node) const {
+        std::vector<Node> away;
+        if (verdicts_[node].want == Want::nothing || verdicts_[node].insists) return away;
+        std::vector<bool> visited(graph_.size());
+        collect_put_away(node, visited, away);
+        return away;
     }
 
     /// Below `node`, directly or through others: what is wanted absent and is not there.
@@ -239,7 +267,7 @@ class Judge {
 
     // --- changes that must have their dependents down
 
-    bool needs_dependents_down(Node node) const {
+    [[nodiscard]] bool needs_dependents_down(Node node) const {
         return verdicts_[node].want == Want::change && verdicts_[node].assessment.dependents_down;
     }
 
@@ -274,14 +302,14 @@ class Judge {
         }
     }
 
-    std::optional<Error> bracket_obstacle(Node changed) const {
+    [[nodiscard]] std::optional<Error> bracket_obstacle(Node changed) const {
         const std::vector<Node> members = standing_on(changed);
         for (const Node member : members)
             if (const std::optional<Error> obstacle = bracket_obstacle(member, members, changed)) return obstacle;
         return std::nullopt;
     }
 
-    std::vector<Node> standing_on(Node below) const {
+    [[nodiscard]] std::vector<Node> standing_on(Node below) const {
         std::vector<Node> members;
         collect_standing(below, members);
         return members;
@@ -300,7 +328,8 @@ class Judge {
         }
     }
 
-    std::optional<Error> bracket_obstacle(Node member, const std::vector<Node>& members, Node changed) const {
+    [[nodiscard]] std::optional<Error> bracket_obstacle(Node member, const std::vector<Node>& members,
+                                                        Node changed) const {
         const std::string name = to_text(graph_.id(member));
         if (verdicts_[member].unsettled) return blocked_by(changed, name + ", which needs it, is not settled");
         if (graph_.desired(member) == nullptr && verdicts_[member].want != Want::remove)

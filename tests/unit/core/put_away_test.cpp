@@ -141,6 +141,41 @@ TEST_F(PutAway, WhereThatWouldNeedAPersonTheStepSleeps) {
     EXPECT_EQ(made.dormant[0].resource, container);
 }
 
+TEST_F(PutAway, WhatRestsOnAStepThatSleepsSleepsToo) {
+    put_away(mapping, {});
+    world_.waits_for[mapping] = "a key";
+    want(container, {mapping}, 2);
+    there(container, {mapping});
+    want(keyslot, {container}, 2);
+    there(keyslot, {container});
+    const Plan made = plan();
+    EXPECT_TRUE(made.steps.empty());
+    EXPECT_EQ(made.dormant.size(), 2U);
+}
+
+TEST_F(PutAway, NothingIsBroughtUpForAStepThatIsBlocked) {
+    put_away(session, {});
+    world_.unreadable[disk] = {"look at", "disk/a", "permission denied"};
+    want(disk, {});
+    want(container, {session, disk}, 2);
+    there(container, {session, disk});
+    const Plan made = plan();
+    EXPECT_TRUE(made.steps.empty());
+    EXPECT_EQ(made.blocked.size(), 1U);
+}
+
+TEST_F(PutAway, WhatGoesInEveryModeDoesNotInsist) {
+    // An access that is taken away comes in its order: the entry must not go while the keyslot that it names stays.
+    there(container, {});
+    want(container, {});
+    const ResourceId first{Kind::keyslot, {"v", "first"}};
+    there(first, {keyslot});
+    there(keyslot, {container});
+    world_.failing.insert(first);
+    apply();
+    EXPECT_TRUE(world_.things.contains(keyslot)) << "it is removed after the other one, or not at all";
+}
+
 TEST_F(PutAway, WhereItCannotBeSeenTheStepIsBlocked) {
     put_away(session, {});
     world_.unreadable[session] = {"look at", "session/v", "permission denied"};
