@@ -36,6 +36,8 @@ Result<Secret> Secret::of_size(std::size_t size) {
     if (size == 0) return secret;
     secret.memory_.reset(static_cast<std::byte*>(sodium_malloc(size)));
     if (!secret.memory_) return no_memory(errno);
+    // libsodium locks what it allocates, and goes on when it cannot; asked by itself, it tells.
+    if (sodium_mlock(secret.memory_.get(), size) != 0) return no_memory(errno);
     secret.size_ = size;
     sodium_memzero(secret.memory_.get(), size);
     return secret;

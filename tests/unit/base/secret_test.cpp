@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,7 +35,16 @@ Result<Secret> seed(std::string_view password, std::size_t salt_size, std::strin
     return derive_seed(secret(password), std::span(salt).first(salt_size), user, {.memory = 8192, .passes = 1});
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool can_lock = false;
+#elif defined(__has_feature)
+constexpr bool can_lock = !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer));
+#else
+constexpr bool can_lock = true;
+#endif
+
 TEST(Secret, IsLockedInMemoryAndLeftOutOfCoreDumps) {
+    if (!can_lock) GTEST_SKIP() << "the sanitizers turn mlock(2) into nothing";
     const Result<Secret> kept = Secret::of_size(32);
     ASSERT_TRUE(kept.has_value());
     const auto address = reinterpret_cast<std::uintptr_t>(kept->bytes().data());
@@ -49,6 +60,22 @@ TEST(Secret, IsLockedInMemoryAndLeftOutOfCoreDumps) {
     }
     EXPECT_NE(flags.find(" lo"), std::string::npos) << flags;  // locked
     EXPECT_NE(flags.find(" dd"), std::string::npos) << flags;  // do not dump
+}
+
+TEST(Secret, IsRefusedWhereMemoryCannotBeLocked) {
+    if (!can_lock) GTEST_SKIP() << "the sanitizers turn mlock(2) into nothing";
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can give up the right to lock";
+    const pid_t child = ::fork();
+    if (child == 0) {
+        // CAP_IPC_LOCK goes with the user.
+        const rlimit none{0, 0};
+        if (::setrlimit(RLIMIT_MEMLOCK, &none) != 0 || ::setuid(65534) != 0) ::_exit(2);
+        ::_exit(Secret::of_size(32).has_value() ? 1 : 0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0) << "1: a secret was kept in memory that may be swapped";
 }
 
 TEST(Secret, MovingLeavesNothingBehind) {
