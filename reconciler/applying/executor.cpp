@@ -40,6 +40,7 @@ class Run {
     Executed run() {
         {
             std::vector<std::jthread> workers;
+            workers.reserve(execution_.workers);
             for (unsigned i = 0; i < execution_.workers; ++i) workers.emplace_back([this] { work(); });
         }
         return std::move(executed_);
@@ -70,7 +71,7 @@ class Run {
         }
     }
 
-    std::optional<StepIndex> next_ready() const {
+    [[nodiscard]] std::optional<StepIndex> next_ready() const {
         for (StepIndex i = 0; i < states_.size(); ++i) {
             if (states_[i] != State::waiting) continue;
             const Step& step = plan_.steps[i];
@@ -149,7 +150,7 @@ class Run {
         return verify(step, resource, context);
     }
 
-    Resource resource_of(const Step& step) const {
+    [[nodiscard]] Resource resource_of(const Step& step) const {
         const auto declared = desired_.find(step.resource);
         Resource resource = declared != desired_.end() ? declared->second : Resource{.id = step.resource};
         resource.presence = step.action == Action::remove ? model::Presence::absent : model::Presence::present;

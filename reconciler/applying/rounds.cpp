@@ -11,12 +11,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using model::Held;
 using model::Outcome;
-using model::Plan;
 using model::ResourceId;
 
 /// Something deferred whose ground is there: it is only a matter of time. nullptr when there is none.
 const Held* soon_to_answer(const Planned& planned) {
     for (const Held& held : planned.plan.deferred) {
+        if (!held.on) continue;
         const auto ground = planned.looked.question.observed.find(*held.on);
         if (ground != planned.looked.question.observed.end() && std::holds_alternative<model::Present>(ground->second))
             return &held;

@@ -62,7 +62,7 @@ class Draft {
         return steps_.size() - 1;
     }
 
-    std::map<std::string, std::string> labels_of(Node node, Action action) const {
+    [[nodiscard]] std::map<std::string, std::string> labels_of(Node node, Action action) const {
         const Resource* wanted = graph_.desired(node);
         if (wanted == nullptr || action == Action::remove) return {};
         return wanted->labels;
@@ -70,23 +70,27 @@ class Draft {
 
     void connect(Node node) {
         std::vector<Node> visited;
-        if (up_[node]) {
-            if (down_[node] && verdicts_[node].held_for) require(*down_[node], *up_[node]);
-            if (down_[node] && !verdicts_[node].held_for) require(*up_[node], *down_[node]);
-            after_needs(*up_[node], node, visited);
-            if (verdicts_[node].assessment.dependents_down) after_dependents(*up_[node], node, visited, false);
+        const std::optional<StepIndex> up = up_[node];
+        const std::optional<StepIndex> down = down_[node];
+        const bool held = verdicts_[node].held_for.has_value();
+        if (up) {
+            if (down) held ? require(*down, *up) : require(*up, *down);
+            after_needs(*up, node, visited);
+            if (verdicts_[node].assessment.dependents_down) after_dependents(*up, node, visited, false);
         }
-        visited.clear();
-        if (down_[node]) after_dependents(*down_[node], node, visited, graph_.is_put_away(node));
-        visited.clear();
-        if (down_[node] && !verdicts_[node].held_for) after_held(*down_[node], node, visited);
+        if (down) {
+            visited.clear();
+            after_dependents(*down, node, visited, graph_.is_put_away(node));
+            visited.clear();
+            if (!held) after_held(*down, node, visited);
+        }
     }
 
     /// A removal has what is held for it brought up first.
     void after_held(StepIndex step, Node node, std::vector<Node>& visited) {
         for (const Node need : graph_.standing_needs(node)) {
             if (!first_visit(visited, need)) continue;
-            if (verdicts_[need].held_for) require(step, *up_[need]);
+            if (const auto up = up_[need]; up && verdicts_[need].held_for) require(step, *up);
             after_held(step, need, visited);
         }
     }
@@ -95,7 +99,8 @@ class Draft {
     void after_needs(StepIndex step, Node node, std::vector<Node>& visited) {
         for (const Node need : graph_.wanted_needs(node)) {
             if (!first_visit(visited, need)) continue;
-            up_[need] ? require(step, *up_[need]) : after_needs(step, need, visited);
+            const std::optional<StepIndex> up = up_[need];
+            up ? require(step, *up) : after_needs(step, need, visited);
         }
     }
 
@@ -104,12 +109,13 @@ class Draft {
     void after_dependents(StepIndex step, Node node, std::vector<Node>& visited, bool last) {
         for (const Node dependent : graph_.dependents(node)) {
             if (!first_visit(visited, dependent)) continue;
-            if (down_[dependent])
-                require(step, *down_[dependent]);
-            else if (up_[dependent] && (last || !std::ranges::binary_search(graph_.wanted_needs(dependent), node)))
-                require(step, *up_[dependent]);
-            else if (!up_[dependent])
+            const std::optional<StepIndex> up = up_[dependent];
+            if (const std::optional<StepIndex> down = down_[dependent])
+                require(step, *down);
+            else if (!up)
                 after_dependents(step, dependent, visited, last);
+            else if (last || !std::ranges::binary_search(graph_.wanted_needs(dependent), node))
+                require(step, *up);
         }
     }
 

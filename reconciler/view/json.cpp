@@ -111,7 +111,7 @@ Json plan_object(const Plan& plan) {
 }
 
 /// Bytes that are no UTF-8 (from a live system) are replaced rather than thrown over.
-std::string document(std::string_view kind, Json body) {
+std::string document(std::string_view kind, const Json& body) {
     Json out{{"version", format_version}, {"kind", kind}};
     out.update(body);
     return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -74,24 +74,30 @@ std::string two_columns(std::string_view left, std::string_view right) {
     return right.empty() ? std::string(left) : fmt::format("{}  {}", left, right);
 }
 
+/// A side that a change does not have is printed as nothing.
+const model::Value& side(const std::optional<model::Value>& value) {
+    static const model::Value nothing{std::string()};
+    return value ? *value : nothing;
+}
+
 std::string change_line(const Change& change, const Labels& labels, const Style& style) {
     const std::string path = printable(model::to_text(change.path));
     const auto text = [&](const model::Value& value) { return entry_text(change.path.back(), value, labels); };
     switch (change.what) {
         case Change::What::add:
-            return paint(Tone::add, two_columns("+ " + path, text(*change.after)), style);
+            return paint(Tone::add, two_columns("+ " + path, text(side(change.after))), style);
         case Change::What::remove:
-            return paint(Tone::remove, two_columns("- " + path, text(*change.before)), style);
+            return paint(Tone::remove, two_columns("- " + path, text(side(change.before))), style);
         case Change::What::change:
             return paint(Tone::change,
-                         fmt::format("~ {}  {} → {}", path, printable(to_text(*change.before)),
-                                     printable(to_text(*change.after))),
+                         fmt::format("~ {}  {} → {}", path, printable(to_text(side(change.before))),
+                                     printable(to_text(side(change.after)))),
                          style);
         case Change::What::move:
-            return paint(
-                Tone::change,
-                fmt::format("~ {}  moves from place {} to {}", path, to_text(*change.before), to_text(*change.after)),
-                style);
+            return paint(Tone::change,
+                         fmt::format("~ {}  moves from place {} to {}", path, to_text(side(change.before)),
+                                     to_text(side(change.after))),
+                         style);
     }
     return "";
 }
