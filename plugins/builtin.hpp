@@ -9,9 +9,28 @@
 
 #include "reconciler/driver/driver.hpp"
 #include "reconciler/driver/setting.hpp"
+#include "reconciler/members/directory.hpp"
+#include "reconciler/members/vault_keys.hpp"
 
+#ifdef SAFE_WITH_FILESYSTEM
+#include "plugins/filesystem/filesystem_driver.hpp"
+#endif
+#ifdef SAFE_WITH_ISCSI
+#include "plugins/iscsi/iscsi_driver.hpp"
+#endif
+#ifdef SAFE_WITH_LDAP
+#include "plugins/ldap/ldap_driver.hpp"
+#include "plugins/ldap/members_directory.hpp"
+#endif
 #ifdef SAFE_WITH_LIBVIRT
 #include "plugins/libvirt/libvirt_driver.hpp"
+#endif
+#ifdef SAFE_WITH_LUKS
+#include "plugins/luks/luks_driver.hpp"
+#include "plugins/luks/vault_keys.hpp"
+#endif
+#ifdef SAFE_WITH_NFS
+#include "plugins/nfs/nfs_driver.hpp"
 #endif
 #ifdef SAFE_WITH_NFTABLES
 #include "plugins/nftables/nftables_driver.hpp"
@@ -26,15 +45,61 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
     [[maybe_unused]] const auto add = [&drivers](Drivers more) {
         std::ranges::move(more, std::back_inserter(drivers));
     };
+#ifdef SAFE_WITH_FILESYSTEM
+    add(filesystem::make_drivers(setting));
+#endif
+#ifdef SAFE_WITH_ISCSI
+    add(iscsi::make_drivers(setting));
+#endif
+#ifdef SAFE_WITH_LDAP
+    add(ldap::make_drivers(setting));
+#endif
 #ifdef SAFE_WITH_LIBVIRT
-    add(libvirt::make_drivers(
-        {.uri = *setting.spec.hypervisor, .safe = setting.places.safe(), .state_dir = setting.places.state_dir()}));
+    add(libvirt::make_drivers(setting));
+#endif
+#ifdef SAFE_WITH_LUKS
+    add(luks::make_drivers(setting));
+#endif
+#ifdef SAFE_WITH_NFS
+    add(nfs::make_drivers(setting));
 #endif
 #ifdef SAFE_WITH_NFTABLES
-    drivers.push_back(nftables::make_driver({.safe = setting.places.safe()}));
+    add(nftables::make_drivers(setting));
 #endif
     static_cast<void>(setting);
     return drivers;
+}
+
+/// The vault's header as members are managed with it; nullptr when this build has no plugin for it. The spec has a
+/// vault.
+[[nodiscard]] inline std::unique_ptr<members::VaultKeys> make_vault_keys(const driver::Setting& setting) {
+#ifdef SAFE_WITH_LUKS
+    return luks::make_vault_keys(setting);
+#else
+    static_cast<void>(setting);
+    return nullptr;
+#endif
+}
+
+/// The directory in the same way. The spec has one.
+[[nodiscard]] inline std::unique_ptr<members::Directory> make_directory(const driver::Setting& setting) {
+#ifdef SAFE_WITH_LDAP
+    return ldap::make_directory(setting);
+#else
+    static_cast<void>(setting);
+    return nullptr;
+#endif
+}
+
+/// For safectl discard-state.
+[[nodiscard]] inline base::Result<std::string> discard_state([[maybe_unused]] const driver::Setting& setting,
+                                                             const std::string& vm) {
+#ifdef SAFE_WITH_LIBVIRT
+    return libvirt::discard_state(setting, vm);
+#else
+    return base::fail({"discard the saved state of", vm, "this build of safectl is without the plugin libvirt",
+                       "use a build that has it", base::Error::Kind::refused});
+#endif
 }
 
 /// Declared parts whose plugin is not in this build: nothing declared is ever ignored.
@@ -53,6 +118,27 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #ifndef SAFE_WITH_NFTABLES
     if (spec.network) refuse("the network's firewall", spec.network->at, "nftables");
 #endif
+#ifndef SAFE_WITH_ISCSI
+    for (const specs::VolumeSpec& volume : spec.volumes)
+        if (volume.iscsi) refuse("volumes." + volume.name + ".iscsi", volume.iscsi->at, "iscsi");
+#endif
+#ifndef SAFE_WITH_LUKS
+    if (!spec.volumes.empty()) refuse("the encryption of volumes", spec.volumes.front().at, "luks");
+#endif
+#ifndef SAFE_WITH_FILESYSTEM
+    if (!spec.volumes.empty()) refuse("volumes", spec.volumes.front().at, "filesystem");
+#endif
+#ifndef SAFE_WITH_NFS
+    for (const specs::VmSpec& vm : spec.vms)
+        if (!vm.mounts.empty()) refuse("vms." + vm.name + ".mounts", vm.mounts.front().path.at, "nfs");
+#endif
+#ifndef SAFE_WITH_LDAP
+    if (spec.directory) refuse("directory", spec.directory->at, "ldap");
+#endif
+    for (const specs::RemovalSpec& removal : spec.remove)
+        missing.push_back({"remove." + *removal.resource + " (" + to_text(removal.resource.at) + ")",
+                           {"destroy", *removal.resource, "this build destroys nothing that has left the file",
+                            "take it away by hand, then remove the line", base::Error::Kind::refused}});
     static_cast<void>(spec);
     return missing;
 }

@@ -31,6 +31,11 @@ struct Key {
     }
 };
 
+/// The ways to say where a secret is to be had.
+[[nodiscard]] std::vector<FieldInfo> secret_ways();
+[[nodiscard]] std::optional<Located<SecretRef>> read_secret_reference(const Entry& entry, const std::string& path,
+                                                                      Reader& reader);
+
 /// A required value.
 template <class S, class T>
 Field<S> required(Key key, Located<T> S::* member, Scalar<T> type) {
@@ -99,6 +104,14 @@ Field<S> list(Key key, std::vector<Located<T>> S::* member, Scalar<T> type) {
             }};
 }
 
+/// A list that may be left out.
+template <class S, class T>
+Field<S> optional_list(Key key, std::vector<Located<T>> S::* member, Scalar<T> type) {
+    Field<S> field = list(std::move(key), member, std::move(type));
+    field.info.presence = FieldInfo::Presence::optional;
+    return field;
+}
+
 /// A mapping with keys of its own, which may be left out.
 template <class S, class P>
 Field<S> part(Key key, std::optional<P> S::* member, Fields<P> inside) {
@@ -110,6 +123,42 @@ Field<S> part(Key key, std::optional<P> S::* member, Fields<P> inside) {
                 made.at = entry.at;
                 if (!reader.expect(entry.value, Node::Kind::map, path)) return;
                 reader.fields(made, entry.value, entry.at, inside, path);
+            }};
+}
+
+/// A mapping with keys of its own that is always there.
+template <class S, class P>
+Field<S> required_part(Key key, P S::* member, Fields<P> inside) {
+    FieldInfo info = std::move(key).info(FieldInfo::Presence::required, FieldInfo::Shape::part);
+    for (const Field<P>& field : inside) info.inside.push_back(field.info);
+    return {std::move(info),
+            [member, inside = std::move(inside)](S& into, const Entry& entry, const std::string& path, Reader& reader) {
+                (into.*member).at = entry.at;
+                if (!reader.expect(entry.value, Node::Kind::map, path)) return;
+                reader.fields(into.*member, entry.value, entry.at, inside, path);
+            }};
+}
+
+/// The same, where each of its keys has a default and so the whole has one.
+template <class S, class P>
+Field<S> defaulted_part(Key key, P S::* member, const Fields<P>& inside) {
+    Field<S> field = required_part(std::move(key), member, inside);
+    field.info.presence = FieldInfo::Presence::defaulted;
+    field.info.fallback = "the defaults of its keys";
+    field.info.is_fallback_in_words = true;
+    field.fall_back = [member, inside](S& into) {
+        for (const Field<P>& one : inside) one.fall_back(into.*member);
+    };
+    return field;
+}
+
+/// Where a secret is to be had. Nothing that stands there is ever shown: it might be the secret itself.
+template <class S>
+Field<S> secret(Key key, Located<SecretRef> S::* member) {
+    FieldInfo info = std::move(key).info(FieldInfo::Presence::required, FieldInfo::Shape::choice);
+    info.inside = secret_ways();
+    return {std::move(info), [member](S& into, const Entry& entry, const std::string& path, Reader& reader) {
+                if (auto reference = read_secret_reference(entry, path, reader)) into.*member = *std::move(reference);
             }};
 }
 

@@ -1,6 +1,8 @@
 #include "specs/fields.hpp"
 
 #include "specs/field_makers.hpp"
+#include "specs/fields_people.hpp"
+#include "specs/fields_storage.hpp"
 
 namespace safe::specs {
 namespace {
@@ -49,6 +51,13 @@ Fields<BootSpec> boot_fields() {
     };
 }
 
+Fields<CloudInitSpec> cloud_init_fields() {
+    return {
+        optional({"user-data", "The file that is handed to cloud-init as it is.", "cloud/desktop.yaml"},
+                 &CloudInitSpec::user_data, types::file_path()),
+    };
+}
+
 Fields<VmSpec> vm_fields() {
     return {
         required({"role", "`service` runs in every mode; `workspace` runs only while the safe is open."}, &VmSpec::role,
@@ -73,6 +82,14 @@ Fields<VmSpec> vm_fields() {
              "The VM's address, reserved for it by DHCP: inside the safe's network and nobody else's. Required once "
              "there is a network."},
             &VmSpec::address, types::ipv4()),
+        pairs(
+            {"mounts",
+             "Where the VM finds volumes of role `data`, over NFS: the place in the VM, and the volume's name. Only of "
+             "a workspace VM.",
+             "{ /data: data }"},
+            &VmSpec::mounts, &VmMount::path, types::mount_path(), &VmMount::volume, types::name()),
+        part({"cloud-init", "What cloud-init is told when the VM first boots. Only with `image`."}, &VmSpec::cloud_init,
+             cloud_init_fields()),
     };
 }
 
@@ -91,16 +108,27 @@ Fields<RuleSpec> rule_fields() {
 
 /// What `include` names is merged before there is a whole document to read (specs/loader.cpp); here it is only checked.
 Field<SafeSpec> include_field() {
-    FieldInfo info =
-        Key{"include",
-            "Further files, and directories whose *.yaml files are read in the order of their names, all "
-            "below the spec's own directory. They add to `vms` and `firewall` by name; any other key may be "
-            "given in one file only. Only the first file may include.",
-            "[vms.yaml, rules]"}
-            .info(FieldInfo::Presence::optional, FieldInfo::Shape::list, types::include_path().info);
+    FieldInfo info = Key{"include",
+                         "Further files, and directories whose *.yaml files are read in the order of their names, all "
+                         "below the spec's own directory. They add to `volumes`, `vms`, `firewall` and `users` by "
+                         "name; any other key may be "
+                         "given in one file only. Only the first file may include.",
+                         "[vms.yaml, rules]"}
+                         .info(FieldInfo::Presence::optional, FieldInfo::Shape::list, types::include_path().info);
     return {std::move(info), [](SafeSpec&, const Entry& entry, const std::string& path, Reader& reader) {
                 static_cast<void>(read_list(entry.value, types::include_path(), path, reader));
             }};
+}
+
+Fields<DeadlinesSpec> deadlines_fields() {
+    return {
+        defaulted({"suspend", "For suspending the workspace VMs, all together.", "2m"}, &DeadlinesSpec::suspend,
+                  types::deadline(), "2m"),
+        defaulted({"close", "For closing as a whole.", "5m"}, &DeadlinesSpec::close, types::deadline(), "5m"),
+        defaulted({"storage", "For storage that went away to come back; when locking it is not waited for.", "90s"},
+                  &DeadlinesSpec::storage, types::deadline(), "90s"),
+        defaulted({"lock", "For locking as a whole.", "30s"}, &DeadlinesSpec::lock, types::deadline(), "30s"),
+    };
 }
 
 Fields<SafeSpec> make_spec_fields() {
@@ -117,12 +145,29 @@ Fields<SafeSpec> make_spec_fields() {
                   "What closing does to workspace VMs: `disk` saves their memory in the vault, `ram` pauses them. "
                   "Required once there are workspace VMs."},
                  &SafeSpec::suspend, types::suspend()),
+        defaulted({"linger", "How long after the last person has left the safe closes. It never delays a lock.", "60s"},
+                  &SafeSpec::linger, types::linger(), "60s"),
+        defaulted_part({"deadlines", "How long each may take before the next harder means is used."},
+                       &SafeSpec::deadlines, deadlines_fields()),
         defaulted({"hypervisor", "The hypervisor, as a libvirt URI."}, &SafeSpec::hypervisor, types::uri(),
                   "qemu:///system"),
         part({"network", "The safe's own network."}, &SafeSpec::network, network_fields()),
+        names({"volumes",
+               "The encrypted volumes, by name: one of role vault, and any others. They may be left out while no VM "
+               "mounts one and nothing is suspended to disk."},
+              &SafeSpec::volumes, types::name(), volume_fields()),
         names({"vms", "The virtual machines, by name."}, &SafeSpec::vms, types::name(), vm_fields()),
         names({"firewall", "What is let through, by name of the rule; everything else is dropped."},
               &SafeSpec::firewall, types::name(), rule_fields()),
+        part({"directory", "The directory server that holds the members' accounts. Required with `users`."},
+             &SafeSpec::directory, directory_fields()),
+        names({"users", "The members, by name of their account; at least one of them a super-user, at most 31."},
+              &SafeSpec::users, types::name(), user_fields()),
+        pairs({"remove",
+               "What is orphaned and may be destroyed with all that it holds, each with its UUID, so that nothing else "
+               "can be meant.",
+               "{ vm/old-forge: 3b9c1f0e-5b0a-4d5c-8a53-0c6a1c2f9e7d }"},
+              &SafeSpec::remove, &RemovalSpec::resource, types::orphan(), &RemovalSpec::uuid, types::uuid()),
     };
 }
 

@@ -25,16 +25,12 @@ bool lies_in(const Cidr& inner, const Cidr& outer) {
 
 bool lies_in(const Cidr& inner, const std::optional<Located<Cidr>>& outer) { return outer && lies_in(inner, **outer); }
 
-bool allows_nfs(const RuleSpec& rule) {
-    return std::ranges::any_of(rule.allow, [](const Located<Service>& service) {
-        return service->first_port <= nfs_port && nfs_port <= service->last_port;
-    });
-}
+bool has_nfs(const Service& service) { return service.first_port <= nfs_port && nfs_port <= service.last_port; }
 
 std::string_view outside_open(When when) { return when == When::locked ? "locked" : "closed or locked"; }
 
 /// What only runs, or is only served, while the safe is open must not be reached in another state.
-void judge_reach(Judgement& judgement, const NetworkSpec& network, const JudgedRule& judged) {
+void judge_reach(Judgement& judgement, const JudgedRule& judged) {
     const RuleSpec& rule = *judged.rule;
     if (rule.when.value == When::open) return;
     const Position& at = rule.when.at;
@@ -54,13 +50,16 @@ void judge_reach(Judgement& judgement, const NetworkSpec& network, const JudgedR
                         sender->name, outside_open(*rule.when)),
             help);
     }
-    const bool reaches_nfs = judgement.is_sound("network.address") &&
-                             judged.to.addresses.contains(network.address->address) && allows_nfs(rule);
-    if (reaches_nfs) {
-        judgement.diagnostics.error(at,
-                                    fmt::format("{} would reach the hypervisor's NFS port while the safe is {}",
-                                                rule.name, outside_open(*rule.when)),
-                                    help);
+}
+
+/// Who may reach NFS follows from what each VM mounts, and comes and goes with the exports; no rule adds to it.
+void judge_nfs(Judgement& judgement, const NetworkSpec& network, const JudgedRule& judged) {
+    if (!judgement.is_sound("network.address") || !judged.to.addresses.contains(network.address->address)) return;
+    for (const Located<Service>& service : judged.rule->allow) {
+        if (!has_nfs(*service)) continue;
+        judgement.diagnostics.error(
+            service.at, fmt::format("{} would reach the hypervisor's NFS port, {}", judged.rule->name, nfs_port),
+            "leave it out; a VM reaches it for what its mounts say");
     }
 }
 
@@ -223,7 +222,8 @@ void judge_firewall(Judgement& judgement) {
     const bool is_place_known = judgement.is_sound("network.address");
     std::vector<JudgedRule> matching;
     for (const JudgedRule& judged : rules) {
-        judge_reach(judgement, *spec.network, judged);
+        judge_reach(judgement, judged);
+        judge_nfs(judgement, *spec.network, judged);
         const std::string reason = is_place_known ? why_never(judgement, *spec.network, judged) : std::string{};
         if (reason.empty()) {
             matching.push_back(judged);

@@ -35,6 +35,7 @@ void judge_source(Judgement& judgement, const VmSpec& vm) {
     };
     if (vm.sha256) without_image(vm.sha256->at, "sha256");
     if (vm.disk) without_image(vm.disk->at, "disk");
+    if (vm.cloud_init) without_image(vm.cloud_init->at, "cloud-init");
 }
 
 void judge_sizes(Judgement& judgement, const VmSpec& vm) {

@@ -26,6 +26,10 @@ Judgement::Judgement(const SafeSpec& judged, const Unsound& unsound, Diagnostics
         const bool is_workspace = vm.role.value == Role::workspace && is_sound(vm, "role");
         if (is_workspace) workspaces_.emplace(vm.address->value, &vm);
     }
+    for (const VolumeSpec& volume : spec.volumes) {
+        volumes_.emplace(volume.name, &volume);
+        volume_names_.emplace_back(volume.name);
+    }
     endpoint_names_ = vm_names_;
     endpoint_names_.insert(endpoint_names_.end(), zones.begin(), zones.end());
 }
@@ -38,15 +42,36 @@ bool Judgement::is_sound(const RuleSpec& rule, std::string_view key) const {
     return is_sound(fmt::format("firewall.{}.{}", rule.name, key));
 }
 
+bool Judgement::is_sound(const VolumeSpec& volume, std::string_view key) const {
+    return is_sound(fmt::format("volumes.{}.{}", volume.name, key));
+}
+
+bool Judgement::is_sound(const UserSpec& user, std::string_view key) const {
+    return is_sound(fmt::format("users.{}.{}", user.name, key));
+}
+
 const VmSpec* Judgement::vm(std::string_view name) const {
     const auto found = by_name_.find(name);
     return found == by_name_.end() ? nullptr : found->second;
+}
+
+const VolumeSpec* Judgement::volume(std::string_view name) const {
+    const auto found = volumes_.find(name);
+    return found == volumes_.end() ? nullptr : found->second;
 }
 
 const VmSpec* Judgement::require_vm(const Located<std::string>& name) {
     const VmSpec* const found = vm(*name);
     if (found == nullptr && are_vms_known()) {
         diagnostics.error(name.at, "no VM is called " + *name, suggester_.suggest(*name, vm_names_));
+    }
+    return found;
+}
+
+const VolumeSpec* Judgement::require_volume(const Located<std::string>& name) {
+    const VolumeSpec* const found = volume(*name);
+    if (found == nullptr && is_sound("volumes") && is_sound("volumes." + *name)) {
+        diagnostics.error(name.at, "no volume is called " + *name, suggester_.suggest(*name, volume_names_));
     }
     return found;
 }

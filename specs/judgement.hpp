@@ -27,12 +27,21 @@ class Judgement {
     [[nodiscard]] bool is_sound(const std::string& path) const { return !unsound_.covers(path); }
     [[nodiscard]] bool is_sound(const VmSpec& vm, std::string_view key) const;
     [[nodiscard]] bool is_sound(const RuleSpec& rule, std::string_view key) const;
+    [[nodiscard]] bool is_sound(const VolumeSpec& volume, std::string_view key) const;
+    [[nodiscard]] bool is_sound(const UserSpec& user, std::string_view key) const;
+    /// Nothing that lies in it is unsound either: what is not in the spec was not written.
+    [[nodiscard]] bool is_whole(const std::string& path) const { return !unsound_.touches(path); }
 
     /// nullptr when there is none.
     [[nodiscard]] const VmSpec* vm(std::string_view name) const;
 
+    [[nodiscard]] const VolumeSpec* volume(std::string_view name) const;
+
     /// The VM of that name; when there is none, an error that suggests one.
     [[nodiscard]] const VmSpec* require_vm(const Located<std::string>& name);
+
+    /// The same for a volume.
+    [[nodiscard]] const VolumeSpec* require_volume(const Located<std::string>& name);
 
     /// What a rule names; when it names nothing, an error that suggests something.
     [[nodiscard]] std::optional<Endpoint> require_endpoint(const Located<std::string>& word);
@@ -51,6 +60,8 @@ class Judgement {
     ByAddress by_address_;
     ByAddress workspaces_;
     std::vector<std::string_view> vm_names_;
+    std::unordered_map<std::string_view, const VolumeSpec*> volumes_;
+    std::vector<std::string_view> volume_names_;
     std::vector<std::string_view> endpoint_names_;
     Suggester suggester_;
 };
@@ -61,6 +72,11 @@ class Judgement {
 // The parts of the validator.
 void judge_network(Judgement& judgement);
 void judge_vms(Judgement& judgement);
+void judge_mounts(Judgement& judgement);
+void judge_volumes(Judgement& judgement);
+void judge_suspend(Judgement& judgement);
+void judge_people(Judgement& judgement);
+void judge_removals(Judgement& judgement);
 void judge_firewall(Judgement& judgement);
 
 }  // namespace safe::specs

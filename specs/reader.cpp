@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace safe::specs {
 namespace {
 
@@ -30,6 +32,11 @@ bool Unsound::covers(std::string_view path) const {
     return false;
 }
 
+bool Unsound::touches(std::string_view path) const {
+    const std::string below = std::string(path) + ".";
+    return covers(path) || std::ranges::any_of(paths_, [&](const std::string& one) { return one.starts_with(below); });
+}
+
 void Reader::fail(const Position& at, const std::string& path, std::string message, std::string help) {
     unsound_.add(path);
     diagnostics_.error(at, path.empty() ? std::move(message) : shown(path) + ": " + message, std::move(help));
@@ -47,12 +54,15 @@ bool Reader::expect(const Node& node, Node::Kind kind, const std::string& path) 
 
 bool Reader::right_core_type(const Node& node, const ScalarInfo& type, const std::string& path, bool parses) {
     const CoreType core = core_type(node);
-    if (type.is_integer && core != CoreType::integer) {
+    const CoreType wanted_core = type.kind == ScalarInfo::Kind::integer   ? CoreType::integer
+                                 : type.kind == ScalarInfo::Kind::boolean ? CoreType::boolean
+                                                                          : CoreType::text;
+    if (wanted_core != CoreType::text && core != wanted_core) {
         fail(node.at, path, fmt::format("{} is wanted here, not {}", type.form, describe(node)),
              parses ? "write it without quotes" : "");
         return false;
     }
-    if (!type.is_integer && core != CoreType::text && parses) {
+    if (wanted_core == CoreType::text && core != CoreType::text && parses) {
         fail(node.at, path, fmt::format("text is wanted here, and {} is {}", shown(node.text), describe(node)),
              "put it in quotes");
         return false;

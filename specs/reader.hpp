@@ -24,6 +24,8 @@ class Unsound {
     void add(std::string path) { paths_.insert(std::move(path)); }
     /// Whether the path or something that it lies in is unsound.
     [[nodiscard]] bool covers(std::string_view path) const;
+    /// Whether it is, or anything in it.
+    [[nodiscard]] bool touches(std::string_view path) const;
 
  private:
     std::unordered_set<std::string> paths_;
@@ -34,10 +36,11 @@ struct FieldInfo {
     enum class Presence { required, optional, defaulted };
     enum class Shape {
         scalar,
-        list,   // of scalars, at least one, none twice
-        part,   // a mapping with keys of its own
-        names,  // a mapping from names to such parts
-        pairs,  // a mapping from scalars to scalars
+        list,    // of scalars, at least one, none twice
+        part,    // a mapping with keys of its own
+        choice,  // a mapping with exactly one of its keys, each a scalar
+        names,   // a mapping from names to such parts
+        pairs,   // a mapping from scalars to scalars
     };
 
     std::string key;
@@ -49,7 +52,7 @@ struct FieldInfo {
     Shape shape = Shape::scalar;
     ScalarInfo name = {};                // what stands before the colon in names and pairs
     ScalarInfo scalar = {};              // of a scalar, of a list's items, of what stands after the colon in pairs
-    std::vector<FieldInfo> inside = {};  // of a part, of the parts in names
+    std::vector<FieldInfo> inside = {};  // of a part, of a choice, of the parts in names
 };
 
 class Reader;

@@ -40,6 +40,12 @@ std::string type_text(const FieldInfo& field) {
             return fmt::format("list, at least one, none twice: {}", field.scalar.form);
         case FieldInfo::Shape::part:
             return "mapping, below";
+        case FieldInfo::Shape::choice: {
+            std::vector<std::string> ways;
+            ways.reserve(field.inside.size());
+            for (const FieldInfo& way : field.inside) ways.push_back(fmt::format("`{}`: {}", way.key, way.scalar.form));
+            return fmt::format("mapping with one of {}", fmt::join(ways, ", or "));
+        }
         case FieldInfo::Shape::names:
             return "mapping by name, below";
         case FieldInfo::Shape::pairs:
@@ -73,6 +79,7 @@ std::string section(const std::string& path, const std::vector<FieldInfo>& field
     text += "\n";
     for (const FieldInfo& field : fields) {
         const bool is_by_name = field.shape == FieldInfo::Shape::names;
+        if (field.shape == FieldInfo::Shape::choice) continue;
         if (!field.inside.empty()) text += section(prefix + field.key + (is_by_name ? ".NAME" : ""), field.inside);
     }
     return text;

@@ -2,130 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <filesystem>
-#include <initializer_list>
 #include <optional>
-#include <regex>
 #include <utility>
 
 #include "specs/pattern.hpp"
-#include "specs/suggestion.hpp"
+#include "specs/scalar_makers.hpp"
 
 namespace safe::specs::types {
 namespace {
 
-constexpr std::uint64_t kibibyte = 1024;
-constexpr std::uint64_t mebibyte = kibibyte * 1024;
-constexpr std::uint64_t gibibyte = mebibyte * 1024;
-constexpr std::uint64_t tebibyte = gibibyte * 1024;
-
-constexpr std::string_view label = "[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?";
-
-std::string octets() {
-    const std::string octet = decimal_pattern(0, 255);
-    return fmt::format("{}(?:\\.{}){{3}}", octet, octet);
-}
 std::string prefix_length() { return "/" + decimal_pattern(0, 32); }
 std::string port_range() {
     const std::string port = decimal_pattern(1, 65535);
     return fmt::format("(?:tcp|udp)/{}(?:-{})?", port, port);
-}
-
-/// Text that is what a pattern says, and nothing more to it.
-Scalar<std::string> patterned(ScalarInfo info) {
-    const auto parse = [pattern = std::regex(info.pattern), longest = info.longest, name = info.name, form = info.form](
-                           std::string_view text, const std::string&) -> Parsed<std::string> {
-        // The bound comes first: std::regex needs stack for every character.
-        if (text.size() <= longest && std::regex_match(text.begin(), text.end(), pattern)) return std::string(text);
-        return std::unexpected(fmt::format("{}; write {}", name, form));
-    };
-    return {std::move(info), parse};
-}
-
-/// A value of specs/values.hpp.
-template <class T>
-Scalar<T> valued(ScalarInfo info, Parsed<T> (*parse)(std::string_view)) {
-    return {std::move(info), [parse](std::string_view text, const std::string&) { return parse(text); }};
-}
-
-template <class T>
-Scalar<T> one_of(std::string name, std::initializer_list<T> values) {
-    ScalarInfo info{.name = std::move(name), .form = {}, .invalid = {"", "Auto", "none"}};
-    for (const T value : values) info.choices.emplace_back(to_text(value));
-    info.valid = info.choices;
-    info.form = fmt::format("one of {}", fmt::join(info.choices, ", "));
-    const auto parse = [values = std::vector<T>(values), choices = info.choices, form = info.form](
-                           std::string_view text, const std::string&) -> Parsed<T> {
-        const auto found = std::ranges::find(choices, text);
-        if (found != choices.end()) return values[static_cast<std::size_t>(found - choices.begin())];
-        const std::string suggestion = Suggester{}.suggest(text, {choices.begin(), choices.end()});
-        return std::unexpected(suggestion.empty() ? form : form + "; " + suggestion);
-    };
-    return {std::move(info), parse};
-}
-
-Scalar<std::uint32_t> whole_number(std::string name, std::uint32_t lowest, std::uint32_t highest) {
-    const std::string form = lowest == highest ? fmt::format("the number {}", lowest)
-                                               : fmt::format("a whole number from {} to {}", lowest, highest);
-    ScalarInfo info{.name = std::move(name), .form = form, .is_integer = true, .lowest = lowest, .highest = highest};
-    info.valid = {std::to_string(lowest), std::to_string(highest)};
-    info.invalid = {std::to_string(std::int64_t{lowest} - 1), std::to_string(std::uint64_t{highest} + 1),
-                    "18446744073709551616"};
-    const auto parse = [pattern = std::regex(decimal_pattern(lowest, highest)), name = info.name, form](
-                           std::string_view text, const std::string&) -> Parsed<std::uint32_t> {
-        if (text.size() > 10 || !std::regex_match(text.begin(), text.end(), pattern)) {
-            return std::unexpected(fmt::format("{}; write {}", name, form));
-        }
-        return static_cast<std::uint32_t>(std::stoul(std::string(text)));
-    };
-    return {std::move(info), parse};
-}
-
-struct Unit {
-    std::string_view name;
-    std::uint64_t bytes;
-};
-
-constexpr std::array<Unit, 3> whole_units{{{"MiB", mebibyte}, {"GiB", gibibyte}, {"TiB", tebibyte}}};
-
-/// Whole MiB, from `lowest` to `highest` bytes.
-Scalar<ByteSize> size_between(std::string name, std::uint64_t lowest, std::uint64_t highest) {
-    std::vector<std::string> alternatives;
-    for (const Unit& unit : whole_units) {
-        const std::uint64_t fewest = (lowest + unit.bytes - 1) / unit.bytes;
-        alternatives.push_back(decimal_pattern(fewest, highest / unit.bytes) + std::string(unit.name));
-    }
-    const std::string least = to_text(ByteSize{lowest});
-    const std::string most = to_text(ByteSize{highest});
-    ScalarInfo info{.name = std::move(name),
-                    .form = fmt::format("a whole number and MiB, GiB or TiB, {} to {}", least, most),
-                    .pattern = fmt::format("^(?:{})$", fmt::join(alternatives, "|")),
-                    .longest = 20};
-    info.valid = {"8GiB", least, most, fmt::format("{}MiB", highest / mebibyte)};
-    info.invalid = {"",
-                    "8",
-                    "8GB",
-                    "8gib",
-                    "8 GiB",
-                    "0GiB",
-                    "08GiB",
-                    "-8GiB",
-                    "8.5GiB",
-                    "33554432KiB",
-                    to_text(ByteSize{lowest - mebibyte}),
-                    to_text(ByteSize{highest + mebibyte}),
-                    "99999999999999999999TiB"};
-    const auto parse = [lowest, highest, name = info.name, form = info.form](std::string_view text,
-                                                                             const std::string&) -> Parsed<ByteSize> {
-        const auto size = parse_byte_size(text);
-        const bool has_unit =
-            std::ranges::any_of(whole_units, [&](const Unit& unit) { return text.ends_with(unit.name); });
-        if (size && has_unit && size->bytes >= lowest && size->bytes <= highest) return *size;
-        return std::unexpected(fmt::format("{}; write {}", name, form));
-    };
-    return {std::move(info), parse};
 }
 
 /// Below the directory, whichever way it is written; absolute paths are allowed where `absolute_too`.
@@ -138,21 +28,6 @@ std::optional<std::string> resolve(std::string_view written, const std::string& 
     const std::filesystem::path below = path.lexically_normal();
     if (below.empty() || *below.begin() == "..") return std::nullopt;
     return (std::filesystem::path(directory) / below).lexically_normal().string();
-}
-
-bool is_path_text(std::string_view text) {
-    constexpr std::size_t longest = 1024;
-    const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
-    return !text.empty() && text.size() <= longest && std::ranges::none_of(text, is_control);
-}
-
-ScalarInfo path_info(std::string name, std::string form) {
-    return {.name = std::move(name),
-            .form = std::move(form),
-            .pattern = R"(^[^\x00-\x1f\x7f]{1,1024}$)",
-            .longest = 1024,
-            .valid = {"images/desktop.qcow2", "desktop.qcow2", "a/../b"},
-            .invalid = {"", "a\tb", std::string(1025, 'a')}};
 }
 
 }  // namespace
@@ -318,6 +193,34 @@ Scalar<Service> port() {
         return parsed;
     };
     return type;
+}
+
+Scalar<bool> boolean() {
+    const auto parse = [](std::string_view text, const std::string&) -> Parsed<bool> {
+        // The core schema of YAML 1.2.2, section 10.3.2.
+        if (text == "true" || text == "True" || text == "TRUE") return true;
+        if (text == "false" || text == "False" || text == "FALSE") return false;
+        return std::unexpected("true or false");
+    };
+    return {{.name = "true or false",
+             .form = "true or false",
+             .kind = ScalarInfo::Kind::boolean,
+             .valid = {"true", "false"}},
+            parse};
+}
+
+Scalar<Duration> linger() { return time_between("a time to linger", 0, 86400); }
+Scalar<Duration> deadline() { return time_between("a deadline", 1, 86400); }
+
+Scalar<std::string> mount_path() {
+    return patterned({.name = "a place in a VM for a volume",
+                      .form = "an absolute path of letters, digits, dots, dashes and underscores, no part of which "
+                              "begins with a dot or dash",
+                      .pattern = "^(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$",
+                      .longest = 255,
+                      .valid = {"/data", "/srv/project-1/a.b"},
+                      .invalid = {"", "/", "data", "/data/", "//data", "/a/../b", "/.data", "/a b", "/-a",
+                                  "/" + std::string(255, 'a')}});
 }
 
 }  // namespace safe::specs::types

@@ -14,12 +14,18 @@ using Json = nlohmann::ordered_json;
 
 /// A default or an example, as the JSON value that stands for it.
 Json value_of(const ScalarInfo& scalar, const std::string& text) {
-    return scalar.is_integer ? Json(std::stoull(text)) : Json(text);
+    return scalar.kind == ScalarInfo::Kind::text ? Json(text) : Json::parse(text);
 }
 
 Json scalar_schema(const ScalarInfo& scalar) {
-    if (scalar.is_integer) return {{"type", "integer"}, {"minimum", scalar.lowest}, {"maximum", scalar.highest}};
-    if (!scalar.choices.empty()) return {{"type", "string"}, {"enum", scalar.choices}};
+    if (scalar.kind == ScalarInfo::Kind::boolean) return {{"type", "boolean"}};
+    const bool is_integer = scalar.kind == ScalarInfo::Kind::integer;
+    if (!scalar.choices.empty()) {
+        Json choices = Json::array();
+        for (const std::string& choice : scalar.choices) choices.push_back(value_of(scalar, choice));
+        return {{"type", is_integer ? "integer" : "string"}, {"enum", choices}};
+    }
+    if (is_integer) return {{"type", "integer"}, {"minimum", scalar.lowest}, {"maximum", scalar.highest}};
     return {{"type", "string"}, {"pattern", scalar.pattern}, {"maxLength", scalar.longest}};
 }
 
@@ -33,6 +39,12 @@ Json shape_schema(const FieldInfo& field) {
             return {{"type", "array"}, {"items", scalar_schema(field.scalar)}, {"minItems", 1}, {"uniqueItems", true}};
         case FieldInfo::Shape::part:
             return part_schema(field.inside);
+        case FieldInfo::Shape::choice: {
+            Json schema = part_schema(field.inside);
+            schema["minProperties"] = 1;
+            schema["maxProperties"] = 1;
+            return schema;
+        }
         case FieldInfo::Shape::names:
             return {{"type", "object"},
                     {"propertyNames", scalar_schema(field.name)},

@@ -57,6 +57,8 @@ std::string_view to_text(VolumeRole role) {
 
 std::string_view to_text(Access access) { return access == Access::read_write ? "read-write" : "read-only"; }
 
+std::string_view to_text(Provision provision) { return provision == Provision::never ? "never" : "if-blank"; }
+
 std::string_view to_text(KdfType type) { return type == KdfType::argon2id ? "argon2id" : "pbkdf2"; }
 
 std::string_view to_text(Filesystem filesystem) { return filesystem == Filesystem::ext4 ? "ext4" : "xfs"; }

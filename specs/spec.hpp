@@ -50,6 +50,7 @@ enum class Filesystem { ext4, xfs };
 [[nodiscard]] std::string_view to_text(When when);
 [[nodiscard]] std::string_view to_text(VolumeRole role);
 [[nodiscard]] std::string_view to_text(Access access);
+[[nodiscard]] std::string_view to_text(Provision provision);
 [[nodiscard]] std::string_view to_text(KdfType type);
 [[nodiscard]] std::string_view to_text(Filesystem filesystem);
 
@@ -187,8 +188,8 @@ struct DeadlinesSpec {
 
 /// Something orphaned that may be destroyed, named so that nothing else can be meant.
 struct RemovalSpec {
-    Located<std::string> resource;  // "vm/old-forge"
-    Located<std::string> uuid;
+    Located<std::string> resource;  // "vm/old-forge", "container/old-data"
+    Located<std::string> uuid;      // of the domain, of the LUKS header; in lower case
 };
 
 struct RuleSpec {

@@ -11,18 +11,6 @@
 namespace safe::specs {
 namespace {
 
-void judge_suspend(Judgement& judgement) {
-    const SafeSpec& spec = judgement.spec;
-    if (spec.suspend || !judgement.is_sound("suspend")) return;
-    const auto workspace = std::ranges::find_if(
-        spec.vms, [&](const VmSpec& vm) { return vm.role.value == Role::workspace && judgement.is_sound(vm, "role"); });
-    if (workspace == spec.vms.end()) return;
-    judgement.diagnostics.error(
-        workspace->role.at,
-        fmt::format("{} is a workspace VM, and the spec does not say how closing suspends it", workspace->name),
-        "write suspend: disk, which saves its memory, or suspend: ram, which pauses it");
-}
-
 /// libvirt runs programs that a URI names (its parameters `command` and `netcat`, its transport `ext`); a spec may come
 /// from a stranger, so what is not known to be harmless is refused.
 void judge_hypervisor(Judgement& judgement) {
@@ -54,8 +42,12 @@ void validate(const SafeSpec& spec, const Unsound& unsound, Diagnostics& diagnos
     judge_suspend(judgement);
     judge_hypervisor(judgement);
     judge_network(judgement);
+    judge_volumes(judgement);
     judge_vms(judgement);
+    judge_mounts(judgement);
     judge_firewall(judgement);
+    judge_people(judgement);
+    judge_removals(judgement);
 }
 
 }  // namespace safe::specs

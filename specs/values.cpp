@@ -180,6 +180,17 @@ std::string to_text(const SecretRef& secret) {
     return (secret.kind == SecretRef::Kind::file ? "file " : "credential ") + secret.name;
 }
 
+Parsed<Portal> parse_portal(std::string_view text) {
+    constexpr std::string_view what = "a portal; write an IPv4 address and a port, such as 192.0.2.10:3260";
+    const std::size_t colon = text.find(':');
+    const auto address = parse_ipv4(text.substr(0, colon));
+    if (!address) return not_a(what);
+    if (colon == std::string_view::npos) return Portal{.address = *address};
+    const auto port = parse_whole(text.substr(colon + 1), 1, 65535);
+    if (!port) return not_a(what);
+    return Portal{*address, static_cast<std::uint16_t>(*port)};
+}
+
 std::string to_text(const Portal& portal) { return to_text(portal.address) + ":" + std::to_string(portal.port); }
 
 }  // namespace safe::specs

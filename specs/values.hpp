@@ -98,12 +98,13 @@ struct SecretRef {
 /// "file /etc/safe/atlas/chap".
 [[nodiscard]] std::string to_text(const SecretRef& secret);
 
-/// An IPv4 address and a TCP port: 192.0.2.10:3260.
+/// An IPv4 address and a TCP port: 192.0.2.10:3260. Written without the port, it is iSCSI's own, 3260.
 struct Portal {
     Ipv4 address;
     std::uint16_t port = 3260;
     auto operator<=>(const Portal&) const = default;
 };
+[[nodiscard]] Parsed<Portal> parse_portal(std::string_view text);
 [[nodiscard]] std::string to_text(const Portal& portal);
 
 }  // namespace safe::specs

@@ -6,6 +6,7 @@
 #include "plugins/libvirt/disk_store.hpp"
 #include "plugins/libvirt/domain_finder.hpp"
 #include "plugins/libvirt/drivers.hpp"
+#include "plugins/libvirt/mounted.hpp"
 #include "specs/identity.hpp"
 
 namespace safe::libvirt {
@@ -76,9 +77,11 @@ class DiskDriver final : public driver::Driver {
             else
                 disk.attributes.set("size", size_of_image);
             disk.needs = {image};
-            if (*vm.role == specs::Role::workspace)
+            if (layout_.on_volume(vm.name))
+                disk.needs.push_back(ground());
+            else if (*vm.role == specs::Role::workspace)
                 disk.notes.push_back(fmt::format(
-                    "{} lies in clear on the hypervisor: this build has no volumes to keep it in", to_text(disk.id)));
+                    "{} lies in clear on the hypervisor: the spec has no volume to keep it on", to_text(disk.id)));
             if (!image_format(image.name()))
                 desire.refusals.push_back(refusal(
                     "image", vm.image->at, fmt::format("the name {} does not tell its format", vm.image->value.written),
@@ -92,17 +95,13 @@ class DiskDriver final : public driver::Driver {
         model::Snapshot snapshot;
         for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, look(id.name()));
         if (!scope.enumerate) return snapshot;
-        const Result<std::vector<std::string>> all = store_.list();
-        if (!all) {
-            snapshot.enumeration_failed = all.error();
+        const Result<bool> mounted = volume_is_there();
+        if (!mounted) {
+            snapshot.enumeration_failed = mounted.error();
             return snapshot;
         }
-        for (const std::string& vm : *all) {
-            const ResourceId id = make_id(model::Kind::disk, vm);
-            if (snapshot.observations.contains(id)) continue;
-            Observation seen = look(vm);
-            if (std::holds_alternative<model::Present>(seen)) snapshot.observations.emplace(id, std::move(seen));
-        }
+        find_others(layout_.disks(), snapshot);
+        if (*mounted) find_others(layout_.keep().disks, snapshot);
         return snapshot;
     }
 
@@ -160,36 +159,97 @@ class DiskDriver final : public driver::Driver {
     }
 
  private:
-    [[nodiscard]] Observation look(const std::string& vm) const {
-        const auto seen = store_.look(vm);
-        if (!seen) return model::Unknown{seen.error()};
-        if (std::holds_alternative<DiskStore::None>(*seen)) return missing(vm);
-        if (const auto* foreign = std::get_if<DiskStore::NotOurs>(&*seen))
-            return model::Foreign{foreign->why, "move it away, or put back what belongs there"};
-        const DiskSeen& disk = std::get<DiskSeen>(*seen);
+    /// What disks of workspace VMs lie on.
+    [[nodiscard]] ResourceId ground() const { return make_id(model::Kind::mount, layout_.keep().disks_volume); }
+
+    [[nodiscard]] Result<bool> volume_is_there() const {
+        return layout_.keep().disks.empty() ? Result<bool>(false) : is_mounted(layout_.keep().disks_mount);
+    }
+
+    /// What else of ours lies there: of VMs that have left the file.
+    void find_others(const std::filesystem::path& directory, model::Snapshot& snapshot) const {
+        const Result<std::vector<std::string>> all = store_.list(directory);
+        if (!all) {
+            snapshot.enumeration_failed = all.error();
+            return;
+        }
+        for (const std::string& vm : *all) {
+            const ResourceId id = make_id(model::Kind::disk, vm);
+            if (snapshot.observations.contains(id)) continue;
+            const auto seen = store_.look_in(directory, vm);
+            if (!seen)
+                snapshot.observations.emplace(id, model::Unknown{seen.error()});
+            else if (const auto* disk = std::get_if<DiskSeen>(&*seen))
+                snapshot.observations.emplace(id, present(*disk, directory == layout_.keep().disks));
+        }
+    }
+
+    [[nodiscard]] model::Present present(const DiskSeen& disk, bool on_volume) const {
         model::Present present{.attributes = attributes_of(disk)};
         if (const auto image = model::parse_resource_id(disk.image)) present.needs = {*image};
+        if (on_volume) present.needs.push_back(ground());
         present.facts.set("size", Bytes{disk.size})
             .set("base-sha256", disk.base_sha256)
             .set("base-size", Bytes{disk.base_size});
         return present;
     }
 
-    /// No file, and a machine that is defined with it: the disk is somewhere else (not mounted?) or lost. A blank one
+    [[nodiscard]] Observation look(const std::string& vm) const {
+        const bool on_volume = layout_.on_volume(vm);
+        if (on_volume) {
+            if (std::optional<Observation> in_the_way = before_the_volume(vm)) return std::move(*in_the_way);
+        }
+        const auto seen = store_.look(vm);
+        if (!seen) return model::Unknown{seen.error()};
+        if (std::holds_alternative<DiskStore::None>(*seen)) return missing(vm);
+        if (const auto* foreign = std::get_if<DiskStore::NotOurs>(&*seen))
+            return model::Foreign{foreign->why, "move it away, or put back what belongs there"};
+        return present(std::get<DiskSeen>(*seen), on_volume);
+    }
+
+    /// What keeps a disk that is to lie on a volume from being looked at there.
+    [[nodiscard]] std::optional<Observation> before_the_volume(const std::string& vm) const {
+        const auto clear = store_.look_in(layout_.disks(), vm);
+        if (!clear) return model::Unknown{clear.error()};
+        const std::string volume = layout_.keep().disks_volume;
+        if (!std::holds_alternative<DiskStore::None>(*clear))
+            return model::Foreign{
+                fmt::format("the disk of {} lies in clear, {}, and the spec now keeps it on the volume {}", vm,
+                            (layout_.disks() / (vm + ".qcow2")).string(), volume),
+                "it is never moved silently: move it away with its .base and .json, open the safe, and copy what it "
+                "holds to the new disk"};
+        const Result<bool> mounted = volume_is_there();
+        if (!mounted) return model::Unknown{mounted.error()};
+        if (*mounted) return std::nullopt;
+        return model::Deferred{ground(),
+                               {.attempt = "look at",
+                                .object = layout_.disk(vm).string(),
+                                .cause = "the volume " + volume + " is not mounted",
+                                .advice = "it is looked at when the safe is open"}};
+    }
+
+    /// No file, and a machine that is defined with one: the disk is somewhere else (not mounted?) or lost. A blank one
     /// in its place would hide that, and the next start would write to it.
     [[nodiscard]] Observation missing(const std::string& vm) const {
         const Sighting sighting = DomainFinder(api_, layout_).find(vm, View::definition);
         if (const auto* unknown = std::get_if<model::Unknown>(&sighting)) return *unknown;
         const auto* found = std::get_if<Found>(&sighting);
         const model::Value* disk = found != nullptr ? found->seen.hardware.find("disk") : nullptr;
-        if (disk == nullptr || disk->branch() == nullptr ||
-            text_of(*disk->branch(), "file") != layout_.disk(vm).string())
-            return model::Absent{};
-        return model::Unknown{{.attempt = "look at",
-                               .object = layout_.disk(vm).string(),
-                               .cause = "the file is gone, and " + layout_.domain_name(vm) + " is defined with it",
-                               .advice = "is its file system mounted? Put the file back, or undefine the machine to "
-                                         "have it made anew with a blank disk"}};
+        if (disk == nullptr || disk->branch() == nullptr) return model::Absent{};
+        const std::string file = text_of(*disk->branch(), "file");
+        if (file == layout_.disk(vm).string())
+            return model::Unknown{{.attempt = "look at",
+                                   .object = file,
+                                   .cause = "the file is gone, and " + layout_.domain_name(vm) + " is defined with it",
+                                   .advice = "is its file system mounted? Put the file back, or undefine the machine "
+                                             "to have it made anew with a blank disk"}};
+        // A name of ours elsewhere: it lay on a volume that the spec no longer has.
+        if (!file.ends_with("/disks/" + vm + ".qcow2")) return model::Absent{};
+        return model::Foreign{
+            fmt::format("{} is defined with the disk {}, and the spec now has it at {}", layout_.domain_name(vm), file,
+                        layout_.disk(vm).string()),
+            "it is never moved silently, nor made anew: put the volumes in the spec back as they were, or undefine the "
+            "machine to have it made anew with a blank disk"};
     }
 
     /// More than 0: it grows; less: it shrinks.
@@ -216,6 +276,15 @@ class DiskDriver final : public driver::Driver {
         const Result<std::optional<Domain>> looked = api_->domain_with(uuid, View::live);
         if (!looked) return base::fail(looked.error());
         const std::optional<Domain>& domain = *looked;
+        const Sighting defined = DomainFinder(api_, layout_).find(vm, View::definition);
+        const auto* found = std::get_if<Found>(&defined);
+        const bool saved = found != nullptr && sleeps_on_disk(found->seen);
+        if (saved && domain && !domain->active)
+            return base::fail({.attempt = "make larger",
+                               .object = layout_.disk(vm).string(),
+                               .cause = "the memory of its machine is saved, and ends with the disk as it is",
+                               .advice = "it grows when the machine runs again",
+                               .kind = Error::Kind::refused});
         if (domain && domain->active) return api_->resize_disk(uuid, layout_.disk(vm).string(), size);
         return store_.grow(vm, size);
     }

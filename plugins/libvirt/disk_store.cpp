@@ -64,10 +64,9 @@ Result<std::uint64_t> trusted_size(const fs::path& image, const model::ResourceI
 
 }  // namespace
 
-Result<std::vector<std::string>> DiskStore::list() const {
+Result<std::vector<std::string>> DiskStore::list(const fs::path& directory) const {
     std::vector<std::string> vms;
     std::error_code error;
-    const fs::path directory = layout_.disks();
     for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
         const fs::path& path = it->path();
         if (path.extension() == ".qcow2" && !path.stem().string().starts_with('.')) vms.push_back(path.stem().string());
@@ -78,9 +77,11 @@ Result<std::vector<std::string>> DiskStore::list() const {
     return vms;
 }
 
-Result<std::variant<DiskStore::None, DiskStore::NotOurs, DiskSeen>> DiskStore::look(const std::string& vm) const {
-    const fs::path path = layout_.disk(vm);
-    const Result<std::optional<std::string>> read = read_small_file(layout_.disk_record(vm));
+Result<DiskStore::Seen> DiskStore::look_in(const fs::path& directory, const std::string& vm) const {
+    const fs::path path = directory / (vm + ".qcow2");
+    const fs::path base_link = directory / (vm + ".base");
+    const fs::path record_file = directory / (vm + ".json");
+    const Result<std::optional<std::string>> read = read_small_file(record_file);
     if (!read) return base::fail(read.error());
     const std::optional<std::string>& text = *read;
     struct stat status{};
@@ -94,7 +95,7 @@ Result<std::variant<DiskStore::None, DiskStore::NotOurs, DiskSeen>> DiskStore::l
     if (!start) return base::fail(start.error());
     const std::optional<Qcow2Header>& header = *start;
     // A relative name, so that the safe's directory may be moved.
-    if (!header || header->backing_file != layout_.base(vm).filename().string() || header->external_data)
+    if (!header || header->backing_file != base_link.filename().string() || header->external_data)
         return NotOurs{path.string() + " is no overlay that we made"};
     DiskSeen seen{.image = "", .base_sha256 = "", .size = header->size};
     try {
@@ -106,13 +107,13 @@ Result<std::variant<DiskStore::None, DiskStore::NotOurs, DiskSeen>> DiskStore::l
         seen.base_size = record.at("base-size");
     } catch (const json::exception& error) {
         return base::fail({.attempt = "read",
-                           .object = layout_.disk_record(vm).string(),
+                           .object = record_file.string(),
                            .cause = error.what(),
                            .advice = "put it back from a backup: the disk is not touched without it"});
     }
-    const std::optional<fs::path> base = read_link(layout_.base(vm));
+    const std::optional<fs::path> base = read_link(base_link);
     if (!base || base->filename() != seen.base_sha256)
-        return NotOurs{layout_.base(vm).string() + " does not lead to the image that the disk was made on"};
+        return NotOurs{base_link.string() + " does not lead to the image that the disk was made on"};
     return seen;
 }
 
@@ -126,7 +127,9 @@ Result<void> DiskStore::record(const std::string& vm, const DiskSeen& disk) cons
 }
 
 Result<void> DiskStore::create(const std::string& vm, const DiskWish& wish) const {
-    if (Result<void> made = make_passable(layout_.disks(), layout_.state_dir()); !made) return made;
+    const fs::path directory = layout_.disks_of(vm);
+    const fs::path root = layout_.on_volume(vm) ? layout_.keep().disks_mount : layout_.state_dir();
+    if (Result<void> made = make_passable(directory, root); !made) return made;
     const std::optional<fs::path> sha256 = read_link(layout_.current(wish.image));
     if (!sha256)
         return base::fail({.attempt = "make the disk of",
@@ -147,7 +150,9 @@ Result<void> DiskStore::create(const std::string& vm, const DiskWish& wish) cons
                            .cause = fmt::format("it is to have {} bytes, but its image has {}", *wish.size, *base_size),
                            .advice = "give it a larger disk in the spec, or leave disk out",
                            .kind = Error::Kind::refused});
-    const fs::path target = fs::path("..") / "images" / encode_segments(wish.image.segments) / *sha256;
+    // Relative, so that the safe's directory may be moved; a volume is not below it.
+    const fs::path relative = fs::path("..") / "images" / encode_segments(wish.image.segments) / *sha256;
+    const fs::path target = layout_.on_volume(vm) ? image : relative;
     if (Result<void> linked = replace_link(layout_.base(vm), target); !linked) return linked;
     const DiskSeen asked{.image = to_text(wish.image),
                          .base_sha256 = sha256->string(),
@@ -159,9 +164,9 @@ Result<void> DiskStore::create(const std::string& vm, const DiskWish& wish) cons
     // A name of this process's own: the qemu-img of a run that was killed may still be at work on its file.
     const std::string unfinished = "." + vm + ".incoming.";
     std::error_code error;
-    for (const fs::directory_entry& entry : fs::directory_iterator(layout_.disks(), error))
+    for (const fs::directory_entry& entry : fs::directory_iterator(directory, error))
         if (entry.path().filename().string().starts_with(unfinished)) fs::remove(entry.path(), error);
-    const fs::path incoming = layout_.disks() / (unfinished + std::to_string(::getpid()));
+    const fs::path incoming = directory / (unfinished + std::to_string(::getpid()));
     const Result<void> made =
         run({"qemu-img", "create", "-q", "-f", "qcow2", "-F", wish.base_format, "-b",
              layout_.base(vm).filename().string(), incoming.string(), std::to_string(wish.size.value_or(*base_size))},

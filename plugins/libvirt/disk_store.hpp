@@ -37,14 +37,17 @@ class DiskStore {
  public:
     explicit DiskStore(Layout layout) : layout_(std::move(layout)) {}
 
-    /// The VMs that have a disk of ours.
-    [[nodiscard]] base::Result<std::vector<std::string>> list() const;
+    /// The VMs that have a disk of ours in this directory, which need not be there.
+    [[nodiscard]] base::Result<std::vector<std::string>> list(const std::filesystem::path& directory) const;
 
     struct None {};
     struct NotOurs {
         std::string why;
     };
-    [[nodiscard]] base::Result<std::variant<None, NotOurs, DiskSeen>> look(const std::string& vm) const;
+    using Seen = std::variant<None, NotOurs, DiskSeen>;
+    [[nodiscard]] base::Result<Seen> look(const std::string& vm) const { return look_in(layout_.disks_of(vm), vm); }
+    /// The same of one that has left the file, which may lie elsewhere.
+    [[nodiscard]] base::Result<Seen> look_in(const std::filesystem::path& directory, const std::string& vm) const;
 
     /// Makes the overlay on what is the image's current copy, after checking that this names no other file. A disk is
     /// never replaced. Cut short, it begins anew.

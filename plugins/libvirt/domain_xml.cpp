@@ -194,6 +194,7 @@ class Reader {
         DomainSeen seen{.type = domain_.attribute("type").value(),
                         .owner = read_owner(domain_),
                         .suspended = read_suspended(domain_),
+                        .restored = read_restored(domain_),
                         .hardware = {},
                         .memory_in_use = {},
                         .networks = {}};

@@ -21,7 +21,7 @@ struct Identity {
     std::string uuid;
     std::string type;  // <domain type=…>
     Owner owner;
-    std::optional<std::string> suspended = std::nullopt;
+    std::optional<Suspension> suspended = std::nullopt;
 };
 
 /// The definition of a machine with these attributes: memory, memory-max, cpus, cpus-max, console, and where there are
@@ -32,11 +32,17 @@ struct Identity {
 struct DomainSeen {
     std::string type;
     std::optional<Owner> owner;
-    std::optional<std::string> suspended;
+    std::optional<Suspension> suspended;
+    bool restored = false;              // it runs as it was saved, see ownership.hpp
     model::Attributes hardware;         // the same keys as above, and `extra`
     model::Bytes memory_in_use;         // a fact: a guest gives memory back in its own time, or never
     std::vector<std::string> networks;  // every libvirt network that any of its interfaces is on
 };
+
+/// It was put to sleep in the vault, and has not been woken all the way.
+[[nodiscard]] inline bool sleeps_on_disk(const DomainSeen& seen) {
+    return seen.suspended && seen.suspended->in == on_disk;
+}
 
 /// An Error for what is no domain XML. `view` is what the XML was asked for as.
 [[nodiscard]] base::Result<DomainSeen> parse_domain(const std::string& xml, View view);

@@ -20,6 +20,7 @@ using SharedApi = std::shared_ptr<Api>;
 [[nodiscard]] std::unique_ptr<driver::Driver> make_disk_driver(SharedApi api, Layout layout);
 [[nodiscard]] std::unique_ptr<driver::Driver> make_vm_driver(SharedApi api, Layout layout, std::string uri);
 [[nodiscard]] std::unique_ptr<driver::Driver> make_power_driver(const SharedApi& api, Layout layout,
+                                                                specs::Suspend suspend,
                                                                 std::chrono::milliseconds grace);
 
 /// The attributes of a VM's definition and of what runs, as the spec wants them: see domain_xml.hpp.

@@ -8,10 +8,14 @@
 //   disks/<vm>.base -> ../images/<id>/<sha256> the image it was made on
 //   disks/<vm>.json                            what was asked for
 //   logs/<vm>.log                              what the guest says on its console
+//
+// What belongs to workspace VMs lies on the safe's volumes where the spec has some (Keep): their disks, under the same
+// names as above, and their saved memory (saved_memory.hpp).
 #pragma once
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -21,13 +25,27 @@
 
 namespace safe::libvirt {
 
+/// Where what workspace VMs have is kept. Without volumes everything is empty: disks are in clear in the state
+/// directory, and nothing can be saved.
+struct Keep {
+    std::string vault = {};  // the volume's name
+    std::filesystem::path vault_mount = {};
+    std::filesystem::path memory = {};  // saved memory, below vault_mount
+    std::string disks_volume = {};
+    std::filesystem::path disks_mount = {};
+    std::filesystem::path disks = {};        // below disks_mount
+    std::set<std::string> workspaces = {};   // the declared VMs of that role
+    std::uint64_t memory_of_workspaces = 0;  // what saving all of them takes at most, in bytes
+};
+
 class Layout {
  public:
-    Layout(std::string safe, std::filesystem::path state_dir)
-        : safe_(std::move(safe)), state_dir_(std::move(state_dir)) {}
+    Layout(std::string safe, std::filesystem::path state_dir, Keep keep = {})
+        : safe_(std::move(safe)), state_dir_(std::move(state_dir)), keep_(std::move(keep)) {}
 
     [[nodiscard]] const std::string& safe() const { return safe_; }
     [[nodiscard]] const std::filesystem::path& state_dir() const { return state_dir_; }
+    [[nodiscard]] const Keep& keep() const { return keep_; }
 
     [[nodiscard]] std::string network_name() const { return "safe-" + safe_; }
     [[nodiscard]] std::string domain_name(std::string_view vm) const { return safe_ + "-" + std::string(vm); }
@@ -37,7 +55,20 @@ class Layout {
     [[nodiscard]] std::filesystem::path current(const model::ResourceId& id) const { return image(id) / "current"; }
     [[nodiscard]] std::filesystem::path record(const model::ResourceId& id) const { return image(id) / "record.json"; }
 
+    /// In clear, on the hypervisor.
     [[nodiscard]] std::filesystem::path disks() const { return state_dir_ / "disks"; }
+    /// Whether the disk of this (declared) VM lies on a volume.
+    [[nodiscard]] bool on_volume(const std::string& vm) const {
+        return !keep_.disks.empty() && keep_.workspaces.contains(vm);
+    }
+    [[nodiscard]] std::filesystem::path disks_of(const std::string& vm) const {
+        return on_volume(vm) ? keep_.disks : disks();
+    }
+    /// Whether `path` is a disk of this VM, wherever we put one.
+    [[nodiscard]] bool is_disk_of(std::string_view vm, const std::filesystem::path& path) const {
+        const std::string name = std::string(vm) + ".qcow2";
+        return path == disks() / name || (!keep_.disks.empty() && path == keep_.disks / name);
+    }
     [[nodiscard]] std::filesystem::path disk(std::string_view vm) const { return disk_file(vm, ".qcow2"); }
     [[nodiscard]] std::filesystem::path base(std::string_view vm) const { return disk_file(vm, ".base"); }
     [[nodiscard]] std::filesystem::path disk_record(std::string_view vm) const { return disk_file(vm, ".json"); }
@@ -51,11 +82,12 @@ class Layout {
 
  private:
     [[nodiscard]] std::filesystem::path disk_file(std::string_view vm, std::string_view extension) const {
-        return disks() / (std::string(vm) + std::string(extension));
+        return disks_of(std::string(vm)) / (std::string(vm) + std::string(extension));
     }
 
     std::string safe_;
     std::filesystem::path state_dir_;
+    Keep keep_;
 };
 
 /// image/<segments of the path as written>; two files of one spec can only share it when one path is absolute.

@@ -88,6 +88,15 @@ class Api {
     [[nodiscard]] virtual base::Result<void> cut_power(const std::string& uuid) = 0;
     [[nodiscard]] virtual base::Result<void> pause(const std::string& uuid) = 0;
     [[nodiscard]] virtual base::Result<void> resume(const std::string& uuid) = 0;
+
+    /// Writes the guest's memory to a file, which is overwritten, and switches it off; an error leaves it as it was.
+    /// Nothing is flushed to the medium.
+    [[nodiscard]] virtual base::Result<void> save(const std::string& uuid, const std::string& file) = 0;
+    /// Starts the guest that was saved there, paused. The file stays as it is.
+    [[nodiscard]] virtual base::Result<void> restore(const std::string& file) = 0;
+    /// The definition that a saved guest was running with; an Error for what is no saved state, or not a whole one.
+    [[nodiscard]] virtual base::Result<std::string> saved_definition(const std::string& file) = 0;
+
     /// Asks the balloon of the running guest; the guest gives or takes in its own time.
     [[nodiscard]] virtual base::Result<void> set_memory(const std::string& uuid, std::uint64_t bytes) = 0;
     [[nodiscard]] virtual base::Result<void> set_cpus(const std::string& uuid, unsigned count) = 0;

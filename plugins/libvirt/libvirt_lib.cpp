@@ -12,6 +12,7 @@
 #include <span>
 #include <utility>
 
+#include "plugins/libvirt/errors.hpp"
 #include "reconciler/base/unique_handle.hpp"
 
 namespace safe::libvirt {
@@ -52,48 +53,6 @@ class WithoutSigpipe {
     sigset_t pipe_{};
     sigset_t before_{};
 };
-
-int last_code() {
-    const virErrorPtr error = virGetLastError();
-    return error == nullptr ? VIR_ERR_OK : error->code;
-}
-
-std::string advice_for(int code) {
-    switch (code) {
-        case VIR_ERR_NO_SUPPORT:
-        case VIR_ERR_CONFIG_UNSUPPORTED:
-            return "this hypervisor cannot do that; leave it out, or use another";
-        case VIR_ERR_AUTH_FAILED:
-        case VIR_ERR_AUTH_CANCELLED:
-        case VIR_ERR_AUTH_UNAVAILABLE:
-        case VIR_ERR_ACCESS_DENIED:
-            return "run it as root, or as a member of the group libvirt";
-        case VIR_ERR_NO_MEMORY:
-            return "free some memory on the hypervisor and apply again";
-        case VIR_ERR_OPERATION_TIMEOUT:
-            return "libvirt is busy with it; try again in a moment";
-        default:
-            return "";
-    }
-}
-
-/// From what libvirt says of this thread's last failed call.
-Error failure(std::string attempt, std::string object) {
-    const char* message = virGetLastErrorMessage();
-    return {.attempt = std::move(attempt),
-            .object = std::move(object),
-            .cause = message != nullptr ? message : "libvirt gives no reason",
-            .advice = advice_for(last_code())};
-}
-
-Error connect_failure(const std::string& uri) {
-    Error error = failure("connect to libvirt at", uri);
-    if (error.cause.find("ermission denied") != std::string::npos)
-        error.advice = "run it as root, or as a member of the group libvirt";
-    else if (error.advice.empty())
-        error.advice = "is libvirtd running? systemctl start libvirtd";
-    return error;
-}
 
 unsigned flags_of(Affect affect) {
     return affect == Affect::live ? static_cast<unsigned>(VIR_DOMAIN_AFFECT_LIVE)
@@ -213,6 +172,28 @@ class LibvirtApi final : public Api {
     }
     Result<void> resume(const std::string& uuid) override {
         return bring(uuid, "resume", virDomainResume, VIR_DOMAIN_RUNNING);
+    }
+
+    Result<void> save(const std::string& uuid, const std::string& file) override {
+        return on_domain(uuid, "save the memory of", [&](virDomainPtr domain) {
+            return virDomainSaveFlags(domain, file.c_str(), nullptr, VIR_DOMAIN_SAVE_PAUSED);
+        });
+    }
+
+    Result<void> restore(const std::string& file) override {
+        return with_connection<void>([&](virConnectPtr connection) -> Result<void> {
+            if (virDomainRestoreFlags(connection, file.c_str(), nullptr, VIR_DOMAIN_SAVE_PAUSED) < 0)
+                return base::fail(failure("restore the virtual machine saved in", file));
+            return {};
+        });
+    }
+
+    Result<std::string> saved_definition(const std::string& file) override {
+        return with_connection<std::string>([&](virConnectPtr connection) -> Result<std::string> {
+            const Text xml(virDomainSaveImageGetXMLDesc(connection, file.c_str(), 0));
+            if (!xml) return base::fail(failure("read the saved memory", file));
+            return std::string(xml.get());
+        });
     }
 
     Result<void> set_memory(const std::string& uuid, std::uint64_t bytes) override {

@@ -7,6 +7,7 @@ namespace {
 
 constexpr const char* owner_prefix = "safe";
 constexpr const char* suspended_prefix = "suspended";
+constexpr const char* restored_prefix = "restored";
 
 /// The child of <metadata> in the namespace `uri`, whatever its prefix. libvirt wants the namespace declared on the
 /// child.
@@ -36,6 +37,11 @@ void fill(pugi::xml_node element, const Owner& owner) {
     element.append_attribute("memory") = static_cast<unsigned long long>(owner.memory);
 }
 
+void fill(pugi::xml_node element, const Suspension& suspension) {
+    element.append_attribute("in") = suspension.in.c_str();
+    if (!suspension.at.empty()) element.append_attribute("at") = suspension.at.c_str();
+}
+
 }  // namespace
 
 void write_owner(pugi::xml_node root, const Owner& owner) {
@@ -58,23 +64,31 @@ Metadata owner_metadata(const Owner& owner) {
     return {std::string(owner_uri), owner_prefix, xml_text(document)};
 }
 
-void write_suspended(pugi::xml_node root, std::string_view how) {
-    append(root, suspended_prefix, "suspended", suspended_uri).append_attribute("in") = std::string(how).c_str();
+void write_suspended(pugi::xml_node root, const Suspension& suspension) {
+    fill(append(root, suspended_prefix, "suspended", suspended_uri), suspension);
 }
 
-std::optional<std::string> read_suspended(pugi::xml_node root) {
+std::optional<Suspension> read_suspended(pugi::xml_node root) {
     const pugi::xml_node element = find(root, suspended_uri);
     if (!element) return std::nullopt;
-    return element.attribute("in").value();
+    return Suspension{.in = element.attribute("in").value(), .at = element.attribute("at").value()};
 }
 
-Metadata suspended_metadata(std::optional<std::string_view> how) {
+Metadata suspended_metadata(const std::optional<Suspension>& suspension) {
     Metadata metadata{std::string(suspended_uri), suspended_prefix, std::nullopt};
-    if (!how) return metadata;
+    if (!suspension) return metadata;
     pugi::xml_document document;
-    document.append_child("suspended").append_attribute("in") = std::string(*how).c_str();
+    fill(document.append_child("suspended"), *suspension);
     metadata.xml = xml_text(document);
     return metadata;
+}
+
+bool read_restored(pugi::xml_node root) { return !find(root, restored_uri).empty(); }
+
+Metadata restored_metadata() {
+    pugi::xml_document document;
+    document.append_child("restored");
+    return {std::string(restored_uri), restored_prefix, xml_text(document)};
 }
 
 std::string xml_text(const pugi::xml_document& document) {

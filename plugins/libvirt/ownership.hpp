@@ -1,5 +1,6 @@
 // The mark that says whose a domain or network is: one element of our own XML namespace below <metadata>, kept by
-// libvirt with the object itself. A second element, of another namespace, says that it was we who paused a guest.
+// libvirt with the object itself. A second element, of another namespace, says that it was we who put a guest to sleep;
+// a third, on a running guest alone, that it runs as it was saved although the spec has changed since.
 #pragma once
 
 #include <pugixml.hpp>
@@ -14,6 +15,7 @@ namespace safe::libvirt {
 
 inline constexpr std::string_view owner_uri = "urn:digital-safe:owner:1";
 inline constexpr std::string_view suspended_uri = "urn:digital-safe:suspended:1";
+inline constexpr std::string_view restored_uri = "urn:digital-safe:restored:1";
 
 struct Owner {
     std::string safe;
@@ -29,11 +31,23 @@ void write_owner(pugi::xml_node root, const Owner& owner);
 [[nodiscard]] std::optional<Owner> read_owner(pugi::xml_node root);
 [[nodiscard]] Metadata owner_metadata(const Owner& owner);
 
-/// How the guest was suspended: "ram".
-void write_suspended(pugi::xml_node root, std::string_view how);
-[[nodiscard]] std::optional<std::string> read_suspended(pugi::xml_node root);
+inline constexpr std::string_view in_ram = "ram";
+inline constexpr std::string_view on_disk = "disk";
+
+/// How the guest was put to sleep, and when.
+struct Suspension {
+    std::string in;       // in_ram or on_disk
+    std::string at = {};  // "2026-11-19 18:02 UTC"; empty when nobody wrote it down
+    bool operator==(const Suspension&) const = default;
+};
+
+void write_suspended(pugi::xml_node root, const Suspension& suspension);
+[[nodiscard]] std::optional<Suspension> read_suspended(pugi::xml_node root);
 /// nullopt takes the mark away.
-[[nodiscard]] Metadata suspended_metadata(std::optional<std::string_view> how);
+[[nodiscard]] Metadata suspended_metadata(const std::optional<Suspension>& suspension);
+
+[[nodiscard]] bool read_restored(pugi::xml_node root);
+[[nodiscard]] Metadata restored_metadata();
 
 [[nodiscard]] std::string xml_text(const pugi::xml_document& document);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <thread>
 
+#include "plugins/libvirt/deep_sleep.hpp"
 #include "plugins/libvirt/domain_finder.hpp"
 #include "plugins/libvirt/domain_xml.hpp"
 #include "plugins/libvirt/drivers.hpp"
@@ -34,8 +35,12 @@ std::string summary(const Way way, std::span<const model::Change> changes) {
 
 class PowerDriver final : public driver::Driver {
  public:
-    PowerDriver(const SharedApi& api, Layout layout, std::chrono::milliseconds grace)
-        : layout_(std::move(layout)), finder_(api, layout_), switch_(api, layout_, grace) {}
+    PowerDriver(const SharedApi& api, Layout layout, specs::Suspend suspend, std::chrono::milliseconds grace)
+        : layout_(std::move(layout)),
+          suspend_(suspend),
+          finder_(api, layout_),
+          deep_(api, layout_),
+          switch_(api, layout_, grace) {}
 
     [[nodiscard]] std::span<const model::Kind> kinds() const override { return kind_of_power; }
 
@@ -43,10 +48,10 @@ class PowerDriver final : public driver::Driver {
         driver::Desire desire;
         const bool has_workspace =
             std::ranges::any_of(spec.vms, [](const specs::VmSpec& vm) { return *vm.role == specs::Role::workspace; });
-        if (has_workspace && spec.suspend && **spec.suspend == specs::Suspend::disk)
+        if (has_workspace && spec.suspend && **spec.suspend == specs::Suspend::disk && spec.vault() == nullptr)
             desire.refusals.push_back(refusal("suspend: disk", spec.suspend->at,
-                                              "saving memory needs a vault, and this build has no volumes yet",
-                                              "write suspend: ram until a build that has"));
+                                              "saving memory needs a vault, and the spec has none",
+                                              "declare a volume with role: vault, or write suspend: ram"));
         for (const specs::VmSpec& vm : spec.vms) {
             Resource resource{.id = make_id(model::Kind::power, vm.name)};
             const bool runs = *vm.role == specs::Role::service || mode == model::Mode::open;
@@ -56,6 +61,8 @@ class PowerDriver final : public driver::Driver {
                 resource.attributes.set("state", "running");
             }
             resource.needs = needs(vm.name, spec.network.has_value());
+            if (*vm.role == specs::Role::workspace) add_storage(resource.needs, vm.image.has_value());
+            if (!vm.mounts.empty()) resource.needs.push_back(make_id(model::Kind::ruleset, "storage"));
             desire.resources.push_back(std::move(resource));
         }
         return desire;
@@ -68,7 +75,7 @@ class PowerDriver final : public driver::Driver {
         const auto asked = [&](const ResourceId& id) { return std::ranges::find(scope.ids, id) != scope.ids.end(); };
         for (auto& [vm, sighting] : sightings->vms) {
             const ResourceId id = make_id(model::Kind::power, vm);
-            Observation seen = observation(vm, sighting);
+            Observation seen = observation(vm, sighting, snapshot.warnings);
             if (std::holds_alternative<model::Present>(seen) || asked(id))
                 snapshot.observations.emplace(id, std::move(seen));
         }
@@ -79,9 +86,8 @@ class PowerDriver final : public driver::Driver {
                                       std::span<const model::Change> changes) const override {
         // Only a change below takes down a guest that is wanted; any other is wanted asleep.
         if (action == model::Action::remove)
-            return resource.presence == Presence::present
-                       ? Assessment{.verb = "shut off", .summary = ""}
-                       : Assessment{.verb = "suspend", .summary = "in RAM", .keeps_ground = true};
+            return resource.presence == Presence::present ? Assessment{.verb = "shut off", .summary = ""}
+                                                          : classify_sleep(observed);
         if (action == model::Action::add) return classify_start(resource, observed);
         const auto* present = std::get_if<model::Present>(&observed);
         const Way way = present != nullptr ? way_to(present->attributes, resource.attributes) : Way::restart;
@@ -93,6 +99,8 @@ class PowerDriver final : public driver::Driver {
             case Way::nothing:
                 break;
         }
+        if (const std::string* slept = suspended(observed); slept != nullptr && *slept == on_disk)
+            return {.verb = "resume", .summary = "its memory is back from the vault"};
         return {.verb = "resume", .summary = "somebody paused it", .disruption = Disruption::live};
     }
 
@@ -111,7 +119,7 @@ class PowerDriver final : public driver::Driver {
         else if (step.bracket)
             done = switch_.shut_off(resource.id, context);
         else
-            done = switch_.suspend(resource.id);
+            done = switch_.suspend(resource.id, suspend_);
         return done ? done : base::fail(about(done.error(), resource.id));
     }
 
@@ -124,53 +132,125 @@ class PowerDriver final : public driver::Driver {
         return needs;
     }
 
+    /// What a workspace VM rests on besides: its saved memory and its disk.
+    void add_storage(std::vector<ResourceId>& needs, bool has_disk) const {
+        const Keep& keep = layout_.keep();
+        if (!keep.vault.empty()) needs.push_back(make_id(model::Kind::mount, keep.vault));
+        if (has_disk && !keep.disks_volume.empty() && keep.disks_volume != keep.vault)
+            needs.push_back(make_id(model::Kind::mount, keep.disks_volume));
+    }
+
+    static const std::string* suspended(const Observation& observed) {
+        if (const auto* absent = std::get_if<model::Absent>(&observed))
+            return model::get<std::string>(absent->facts, "suspended");
+        const auto* present = std::get_if<model::Present>(&observed);
+        return present != nullptr ? model::get<std::string>(present->facts, "suspended") : nullptr;
+    }
+
+    [[nodiscard]] Assessment classify_sleep(const Observation& observed) const {
+        const std::string* begun = suspended(observed);
+        if (suspend_ == specs::Suspend::disk || (begun != nullptr && *begun == on_disk))
+            return {.verb = "suspend", .summary = "to disk, in the vault"};
+        return {.verb = "suspend", .summary = "in RAM", .keeps_ground = true};
+    }
+
     static Assessment classify_start(const Resource& resource, const Observation& observed) {
         const auto* absent = std::get_if<model::Absent>(&observed);
-        const std::string* suspended =
-            absent != nullptr ? model::get<std::string>(absent->facts, "suspended") : nullptr;
-        if (suspended == nullptr) return {.verb = "start", .summary = ""};
+        const std::string* slept = suspended(observed);
+        if (absent == nullptr) return {.verb = "start", .summary = ""};
+        if (const std::string* saved = model::get<std::string>(absent->facts, "saved-memory"); saved != nullptr)
+            return {.verb = "start", .summary = "anew: it was running when the power was cut"};
+        if (slept == nullptr) return {.verb = "start", .summary = ""};
+        if (*slept == on_disk) {
+            const std::string* at = model::get<std::string>(absent->facts, "suspended-at");
+            return {.verb = "restore", .summary = "from memory saved" + (at != nullptr ? " " + *at : std::string())};
+        }
         const model::Value* live = absent->facts.find("live");
         if (live == nullptr || live->branch() == nullptr)
-            return {.verb = "start", .summary = "anew: its memory was lost while it was suspended in " + *suspended};
+            return {.verb = "start", .summary = "anew: its memory was lost while it was suspended in " + *slept};
         if (way_to(*live->branch(), resource.attributes) == Way::restart)
             return {.verb = "restart",
                     .summary = "it was suspended, and the spec has changed since",
                     .disruption = Disruption::restart};
-        return {.verb = "resume", .summary = "from " + *suspended};
+        return {.verb = "resume", .summary = "from " + *slept};
     }
 
-    Observation observation(const std::string& vm, Sighting& sighting) const {
+    Observation observation(const std::string& vm, Sighting& sighting, std::vector<std::string>& warnings) const {
         if (auto* foreign = std::get_if<model::Foreign>(&sighting)) return std::move(*foreign);
         if (auto* unknown = std::get_if<model::Unknown>(&sighting)) return std::move(*unknown);
         const auto* found = std::get_if<Found>(&sighting);
         if (found == nullptr) return model::Absent{};
-        const Domain& domain = found->domain;
-        const DomainSeen& seen = found->seen;
-        const bool asleep = domain.active && domain.paused && seen.suspended;
-        if (asleep || !domain.active) {
-            model::Absent absent;
-            if (seen.suspended) absent.facts.set("suspended", *seen.suspended);
-            if (asleep) absent.facts.set("live", seen.hardware);
+        const bool in_memory = found->seen.suspended && found->seen.suspended->in == in_ram;
+        if (!found->domain.active) return asleep_or_off(*found);
+        if (found->domain.paused && in_memory) {
+            if (suspend_ == specs::Suspend::disk)
+                warnings.push_back(
+                    fmt::format("{} sleeps in RAM: suspend: disk takes effect at the next close, and what its disk "
+                                "lies on stays in "
+                                "use until then",
+                                to_text(make_id(model::Kind::power, vm))));
+            model::Absent absent = facts_of_sleep(*found);
+            absent.facts.set("live", found->seen.hardware);
             return absent;
         }
+        return awake(*found, warnings);
+    }
+
+    static model::Absent facts_of_sleep(const Found& found) {
+        model::Absent absent;
+        if (!found.seen.suspended) return absent;
+        absent.facts.set("suspended", found.seen.suspended->in);
+        if (!found.seen.suspended->at.empty()) absent.facts.set("suspended-at", found.seen.suspended->at);
+        return absent;
+    }
+
+    [[nodiscard]] Observation asleep_or_off(const Found& found) const {
+        model::Absent absent = facts_of_sleep(found);
+        const Result<Sleep> sleep = deep_.look(found);
+        if (!sleep) return model::Unknown{sleep.error()};
+        if (*sleep == Sleep::cold) absent.facts.set("saved-memory", "used");
+        return absent;
+    }
+
+    Observation awake(const Found& found, std::vector<std::string>& warnings) const {
+        const DomainSeen& seen = found.seen;
         model::Present present{.attributes = seen.hardware};
-        present.attributes.set("state", domain.paused ? "paused" : "running");
+        if (seen.restored) {
+            // What the spec has changed since it was saved waits for its next restart: it is compared as that will be.
+            const Sighting next = finder_.find(found.owner.vm, View::definition);
+            if (const auto* unknown = std::get_if<model::Unknown>(&next)) return *unknown;
+            if (const auto* defined = std::get_if<Found>(&next)) {
+                present.attributes = defined->seen.hardware;
+                present.facts.set("as-saved", seen.hardware);
+            }
+            warnings.push_back(fmt::format("{} runs as it was saved: what the spec changed since waits for its restart",
+                                           to_text(make_id(model::Kind::power, found.owner.vm))));
+        }
+        const bool deep = sleeps_on_disk(seen);
+        present.attributes.set("state", found.domain.paused ? "paused"
+                                        : deep              ? "running past its saved memory"
+                                                            : "running");
         const bool on_network = std::ranges::find(seen.networks, layout_.network_name()) != seen.networks.end();
-        present.needs = needs(vm, on_network);
-        present.facts.set("role", found->owner.role).set("memory-in-use", seen.memory_in_use);
+        present.needs = needs(found.owner.vm, on_network);
+        if (found.owner.role == to_text(specs::Role::workspace))
+            add_storage(present.needs, seen.hardware.find("disk") != nullptr);
+        present.facts.set("role", found.owner.role).set("memory-in-use", seen.memory_in_use);
+        if (seen.suspended) present.facts.set("suspended", seen.suspended->in);
         return present;
     }
 
     const Layout layout_;
+    const specs::Suspend suspend_;
     const DomainFinder finder_;
+    const DeepSleep deep_;
     const PowerSwitch switch_;
 };
 
 }  // namespace
 
-std::unique_ptr<driver::Driver> make_power_driver(const SharedApi& api, Layout layout,
+std::unique_ptr<driver::Driver> make_power_driver(const SharedApi& api, Layout layout, specs::Suspend suspend,
                                                   std::chrono::milliseconds grace) {
-    return std::make_unique<PowerDriver>(api, std::move(layout), grace);
+    return std::make_unique<PowerDriver>(api, std::move(layout), suspend, grace);
 }
 
 }  // namespace safe::libvirt

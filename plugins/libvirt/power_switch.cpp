@@ -83,13 +83,30 @@ Result<void> PowerSwitch::bring_up(const model::Resource& resource, const driver
                            .object = to_text(resource.id),
                            .cause = "it is not defined",
                            .advice = "apply again: it is defined first"});
-    if ((*found)->domain.active && way_to((*found)->seen.hardware, resource.attributes) == Way::restart) {
-        if (Result<void> off = shut_off(resource.id, context); !off) return off;
-        (*found)->domain.active = false;
+    const Domain& domain = (*found)->domain;
+    if (!domain.active) {
+        const Result<bool> restored = deep_.restore(**found, context);
+        if (!restored) return base::fail(restored.error());
+        return *restored ? finish_waking(resource, context) : start(**found);
     }
-    if (!(*found)->domain.active) return start(**found);
+    if (sleeps_on_disk((*found)->seen)) return finish_waking(resource, context);
+    if (way_to((*found)->seen.hardware, resource.attributes) == Way::restart) {
+        if (Result<void> off = shut_off(resource.id, context); !off) return off;
+        return start(**found);
+    }
     if (Result<void> adjusted = adjust(**found, resource, context); !adjusted) return adjusted;
     return wake(**found);
+}
+
+Result<void> PowerSwitch::finish_waking(const model::Resource& resource, const driver::Context& context) const {
+    const Result<std::unique_ptr<Found>> found = look(resource.id);
+    if (!found) return base::fail(found.error());
+    if (!*found || !(*found)->domain.active)
+        return base::fail(cannot_wake(resource.id.name(), "it went off while it was being restored"));
+    const Way way = way_to((*found)->seen.hardware, resource.attributes);
+    if (way == Way::adjust)
+        if (Result<void> adjusted = adjust(**found, resource, context); !adjusted) return adjusted;
+    return deep_.finish_waking(**found, way == Way::restart);
 }
 
 Result<void> PowerSwitch::start(const Found& found) const {
@@ -181,16 +198,23 @@ Result<bool> PowerSwitch::wait_until_off(const ResourceId& id, const driver::Con
     }
 }
 
-Result<void> PowerSwitch::suspend(const ResourceId& id) const {
+Result<void> PowerSwitch::suspend(const ResourceId& id, specs::Suspend how) const {
     const Result<std::unique_ptr<Found>> found = look(id);
     if (!found) return base::fail(found.error());
     if (!*found || !(*found)->domain.active) return {};
-    const Domain& domain = (*found)->domain;
+    return how == specs::Suspend::disk || sleeps_on_disk((*found)->seen) ? deep_.put_to_sleep(**found)
+                                                                         : suspend_in_ram(**found);
+}
+
+Result<void> PowerSwitch::suspend_in_ram(const Found& found) const {
+    const Domain& domain = found.domain;
     if (!domain.paused)
         if (Result<void> paused = api_->pause(domain.uuid); !paused) return paused;
     for (const Affect affect : {Affect::live, Affect::definition}) {
         if (affect == Affect::definition && !domain.persistent) continue;
-        if (Result<void> marked = api_->set_metadata(domain.uuid, suspended_metadata("ram"), affect); !marked)
+        if (Result<void> marked =
+                api_->set_metadata(domain.uuid, suspended_metadata(Suspension{std::string(in_ram)}), affect);
+            !marked)
             return marked;
     }
     return {};

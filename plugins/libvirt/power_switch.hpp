@@ -1,11 +1,13 @@
 // Brings guests up and down. Every call looks first and does what is missing, so that it may be repeated, or follow one
 // that was killed. Suspending marks the guest as paused by us after it is paused, and waking unmarks it before it runs:
-// cut short anywhere, a guest is never taken for asleep while it runs. Holds no state, thread-safe.
+// cut short anywhere, a guest is never taken for asleep while it runs. Sleep in the vault is deep_sleep.hpp's. Holds no
+// state, thread-safe.
 #pragma once
 
 #include <chrono>
 #include <memory>
 
+#include "plugins/libvirt/deep_sleep.hpp"
 #include "plugins/libvirt/domain_finder.hpp"
 
 namespace safe::libvirt {
@@ -23,7 +25,7 @@ enum class Way {
 class PowerSwitch {
  public:
     PowerSwitch(const SharedApi& api, const Layout& layout, std::chrono::milliseconds grace)
-        : api_(api), layout_(layout), finder_(api, layout), grace_(grace) {}
+        : api_(api), layout_(layout), finder_(api, layout), deep_(api, layout), grace_(grace) {}
 
     /// Starts, wakes, adjusts or restarts the guest until it runs as `resource` says.
     [[nodiscard]] base::Result<void> bring_up(const model::Resource& resource, const driver::Context& context) const;
@@ -31,13 +33,17 @@ class PowerSwitch {
     /// Asks the guest to shut down, and cuts its power when the grace period is over.
     [[nodiscard]] base::Result<void> shut_off(const model::ResourceId& id, const driver::Context& context) const;
 
-    /// Pauses the guest and marks it as paused by us.
-    [[nodiscard]] base::Result<void> suspend(const model::ResourceId& id) const;
+    /// In RAM: pauses the guest and marks it as paused by us. On disk: saves it in the vault; it is off afterwards.
+    /// What was begun on disk is ended there.
+    [[nodiscard]] base::Result<void> suspend(const model::ResourceId& id, specs::Suspend how) const;
 
  private:
     /// nullptr when there is no such machine of ours; an Error also when another bears its name.
     [[nodiscard]] base::Result<std::unique_ptr<Found>> look(const model::ResourceId& id) const;
     [[nodiscard]] base::Result<void> start(const Found& found) const;
+    [[nodiscard]] base::Result<void> suspend_in_ram(const Found& found) const;
+    [[nodiscard]] base::Result<void> finish_waking(const model::Resource& resource,
+                                                   const driver::Context& context) const;
     [[nodiscard]] base::Result<void> wake(const Found& found) const;
     [[nodiscard]] base::Result<void> adjust(const Found& found, const model::Resource& resource,
                                             const driver::Context& context) const;
@@ -48,6 +54,7 @@ class PowerSwitch {
     SharedApi api_;
     Layout layout_;
     DomainFinder finder_;
+    DeepSleep deep_;
     std::chrono::milliseconds grace_;
 };
 

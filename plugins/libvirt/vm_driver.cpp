@@ -104,7 +104,7 @@ class VmDriver final : public driver::Driver {
             const std::string* found = branch != nullptr ? model::get<std::string>(*branch, key) : nullptr;
             return found != nullptr ? *found : std::string();
         };
-        if (text("disk", "file") == layout_.disk(vm).string()) needs.push_back(make_id(model::Kind::disk, vm));
+        if (layout_.is_disk_of(vm, text("disk", "file"))) needs.push_back(make_id(model::Kind::disk, vm));
         for (const char* key : {"kernel", "initrd"})
             if (const auto image = layout_.image_of(text("boot", key))) needs.push_back(*image);
         std::ranges::sort(needs);
@@ -132,7 +132,7 @@ class VmDriver final : public driver::Driver {
             .set("type", found->seen.type == host.type ? std::string(best_type) : found->seen.type)
             .set("autostart", found->domain.autostart);
         present.facts.set("uuid", found->domain.uuid).set("type", found->seen.type);
-        if (found->seen.suspended) present.facts.set("suspended", *found->seen.suspended);
+        if (found->seen.suspended) present.facts.set("suspended", found->seen.suspended->in);
         return present;
     }
 

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "plugins/nftables/connection_rules.hpp"
 #include "plugins/nftables/declared_rules.hpp"
+#include "plugins/nftables/implied_rules.hpp"
 #include "plugins/nftables/rule_text.hpp"
 #include "specs/identity.hpp"
 
@@ -154,7 +156,8 @@ std::string meaning(const specs::RuleSpec& rule) {
 }  // namespace
 
 Firewall compile(const SafeSpec& spec, const NetworkSpec& network) {
-    Firewall firewall{hooks(spec, network), mode_chain(open_chain), mode_chain(locked_chain)};
+    Firewall firewall{hooks(spec, network), mode_chain(storage_chain), mode_chain(open_chain),
+                      mode_chain(locked_chain)};
     cut_users_off(spec, network, firewall.locked);
     for (const VmSpec& vm : spec.vms)
         if (vm.address)
@@ -166,6 +169,15 @@ Firewall compile(const SafeSpec& spec, const NetworkSpec& network) {
     // Before the rules for every mode, because what a mode forbids it forbids them too.
     for (const std::string_view mode : mode_chains)
         judge.rules.push_back(rule(fmt::format("implied/{}", mode), Body().enter("jump", mode)));
+    const auto imply = [&](std::vector<ImpliedRule> rules, Chain& always, Chain& open) {
+        for (ImpliedRule& one : rules) {
+            firewall.labels[one.rules.front().name.substr(0, one.rules.front().name.find(": "))] = one.label;
+            std::ranges::move(one.rules, std::back_inserter((one.only_open ? open : always).rules));
+        }
+    };
+    imply(nfs_rules(spec, network), firewall.storage, firewall.storage);
+    imply(directory_rules(spec, network), judge, firewall.open);
+    imply(log_rules(spec), judge, firewall.open);
     for (const specs::RuleSpec& declared : spec.firewall) {
         auto rules = declared_rules(spec, network, declared);
         if (!rules) {
@@ -182,8 +194,8 @@ Firewall compile(const SafeSpec& spec, const NetworkSpec& network) {
 
     firewall.base.push_back(sources(spec, network));
     firewall.base.push_back(std::move(judge));
-    for (const std::string_view name : {mark_chain, open_chain, locked_chain})
-        firewall.base.push_back({std::string(name)});
+    firewall.base.push_back({std::string(mark_chain)});
+    for (const std::string_view name : mode_chains) firewall.base.push_back({std::string(name)});
     return firewall;
 }
 

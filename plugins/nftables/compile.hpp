@@ -22,6 +22,7 @@ namespace safe::nftables {
 
 struct Firewall {
     std::vector<Chain> base;  // chain base, those with hooks, and what they need
+    Chain storage;            // its first rule alone when no VM mounts anything
     Chain open;
     Chain locked;
     std::map<std::string, std::string> labels = {};  // what a rule means, by its key in attributes

@@ -1,6 +1,4 @@
-// One rule of the file as rules of a chain: for each service a rule for the direction that opens connections and one
-// for the replies, and one each way for the ICMP errors about them; all in the same chain, so that a connection lives
-// no longer than the rule that allowed it. Pure.
+// One rule of the file as rules of a chain (connection_rules.hpp), between all the places that its two ends are. Pure.
 #pragma once
 
 #include <vector>
@@ -15,8 +13,5 @@ namespace safe::nftables {
 [[nodiscard]] base::Result<std::vector<Rule>> declared_rules(const specs::SafeSpec& spec,
                                                              const specs::NetworkSpec& network,
                                                              const specs::RuleSpec& rule);
-
-/// As libnftables lists it: an address alone when it is a single one.
-[[nodiscard]] Json address_value(const specs::Cidr& addresses);
 
 }  // namespace safe::nftables

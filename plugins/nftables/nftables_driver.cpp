@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "plugins/nftables/compile.hpp"
+#include "plugins/nftables/connections.hpp"
 #include "plugins/nftables/kernel_features.hpp"
 #include "plugins/nftables/transaction.hpp"
 
@@ -31,8 +32,11 @@ std::string counted(std::size_t count, std::string_view noun) {
 
 class NftablesDriver final : public driver::Driver {
  public:
-    NftablesDriver(const Options& options, std::unique_ptr<Api> api)
-        : table_("safe-" + options.safe), api_(std::move(api)) {}
+    NftablesDriver(const Options& options, std::unique_ptr<Api> api, std::unique_ptr<Connections> connections)
+        : table_("safe-" + options.safe),
+          networks_(options.networks),
+          api_(std::move(api)),
+          connections_(std::move(connections)) {}
 
     [[nodiscard]] std::span<const Kind> kinds() const override {
         static constexpr std::array mine{Kind::ruleset};
@@ -44,6 +48,11 @@ class NftablesDriver final : public driver::Driver {
         Firewall firewall = compile(spec, *spec.network);
         driver::Desire desire{{}, std::move(firewall.refusals)};
         desire.resources.push_back({id_of(base_chain), Presence::present, attributes_of(base_chain, firewall.base)});
+        std::vector<ResourceId> below_storage{id_of(base_chain)};
+        for (const specs::VolumeSpec& volume : spec.volumes)
+            if (is_mounted(spec, volume.name)) below_storage.push_back(make_id(Kind::exported, volume.name));
+        const bool serves = below_storage.size() > 1;
+        desire.resources.push_back(of_mode(firewall.storage, serves && mode == Mode::open, std::move(below_storage)));
         std::vector<ResourceId> below_open{id_of(base_chain)};
         for (const specs::VmSpec& vm : spec.vms)
             if (*vm.role == specs::Role::workspace) below_open.push_back(make_id(Kind::power, vm.name));
@@ -72,6 +81,8 @@ class NftablesDriver final : public driver::Driver {
                                              const Observation& observed,
                                              std::span<const model::Change> changes) const override {
         const bool is_base = resource.id.name() == base_chain;
+        if (resource.id.name() == storage_chain && action != model::Action::change)
+            return of_storage(action, resource, observed);
         switch (action) {
             case model::Action::add:
                 return {is_base ? "install" : "allow", counted(count_rules(resource.attributes), "rule")};
@@ -102,6 +113,26 @@ class NftablesDriver final : public driver::Driver {
     }
 
  private:
+    static bool is_mounted(const specs::SafeSpec& spec, const std::string& volume) {
+        return std::ranges::any_of(spec.vms, [&](const specs::VmSpec& vm) {
+            return std::ranges::any_of(vm.mounts, [&](const specs::VmMount& mount) { return *mount.volume == volume; });
+        });
+    }
+
+    /// "NFS: desktop, forge → hypervisor", from the names of the rules.
+    static model::Assessment of_storage(model::Action action, const Resource& resource, const Observation& observed) {
+        constexpr std::string_view prefix = "implied/nfs/";
+        const bool add = action == model::Action::add;
+        const auto* present = std::get_if<Present>(&observed);
+        const model::Attributes& from = add || present == nullptr ? resource.attributes : present->attributes;
+        const model::Value* rules = from.find("rules");
+        std::string names;
+        if (rules != nullptr && rules->branch() != nullptr)
+            for (const model::Entry& rule : rules->branch()->entries())
+                if (rule.key.starts_with(prefix)) names += (names.empty() ? "" : ", ") + rule.key.substr(prefix.size());
+        return {add ? "allow" : "cut", fmt::format("NFS: {} → hypervisor", names.empty() ? "nobody" : names)};
+    }
+
     static ResourceId id_of(std::string_view chain) { return make_id(Kind::ruleset, chain); }
 
     static Resource of_mode(const Chain& chain, bool wanted, std::vector<ResourceId> needs) {
@@ -177,7 +208,8 @@ class NftablesDriver final : public driver::Driver {
                 {"change", "the table bridge " + table_, "it is not ours", "plan again", base::Error::Kind::refused});
         if (remove) {
             if (table == nullptr) return {};
-            return transact(is_base ? delete_table(table_) : emptied(*table, name));
+            return transact(is_base ? delete_table(table_) : emptied(*table, name),
+                            is_base ? turn_of(table, {}, true) : turn_of(table, {Chain{name}}, false));
         }
         if (table == nullptr && !is_base)
             return base::fail({"fill", "the chain " + name, "the table bridge " + table_ + " is gone", "apply again"});
@@ -185,30 +217,68 @@ class NftablesDriver final : public driver::Driver {
         if (!wanted) return base::fail(std::move(wanted.error()));
         auto commands = changes(table_, table, *wanted, is_base ? Extent::whole_table : Extent::wanted_chains);
         if (!commands) return base::fail(std::move(commands.error()));
-        return transact(*commands);
+        return transact(*commands, turn_of(table, *wanted, is_base));
     }
 
     [[nodiscard]] Json emptied(const Table& table, const std::string& chain) const {
         return table.chain(chain) != nullptr ? empty_chain(table_, chain) : Json::array();
     }
 
-    base::Result<void> transact(const Json& commands) {
+    /// Connections of an earlier time are forgotten before the rules that would allow them, and those that lose their
+    /// permission after the rules are gone: killed in between, they are forgotten when the rules come back.
+    base::Result<void> transact(const Json& commands, const Turn& turn) {
         if (commands.empty()) return {};
         if (auto possible = api_->run(commands, Api::Run::check); !possible) return possible;
-        return api_->run(commands, Api::Run::commit);
+        if (auto forgotten = forget(turn.before); !forgotten) return forgotten;
+        if (auto done = api_->run(commands, Api::Run::commit); !done) return done;
+        return forget(turn.after);
+    }
+
+    base::Result<void> forget(const std::vector<Flow>& flows) {
+        if (flows.empty() || networks_.empty()) return {};
+        const auto ours = [&](specs::Ipv4 address) {
+            return std::ranges::any_of(networks_, [&](const specs::Cidr& one) { return one.contains(address); });
+        };
+        auto forgotten = connections_->forget([&](const Connection& connection) {
+            return (ours(connection.source) || ours(connection.destination)) &&
+                   std::ranges::any_of(flows, [&](const Flow& flow) { return matches(flow, connection); });
+        });
+        if (!forgotten) return base::fail(std::move(forgotten.error()));
+        return {};
     }
 
     std::string table_;
+    std::vector<specs::Cidr> networks_;
     std::unique_ptr<Api> api_;
+    std::unique_ptr<Connections> connections_;
     std::atomic<bool> kernel_is_able_ = false;  // what it once could, it can: our rules hold the modules
 };
 
 }  // namespace
 
-std::unique_ptr<driver::Driver> make_driver(const Options& options) { return make_driver(options, make_kernel_api()); }
+std::unique_ptr<driver::Driver> make_driver(const Options& options) {
+    return make_driver(options, make_kernel_api(), make_kernel_connections());
+}
 
-std::unique_ptr<driver::Driver> make_driver(const Options& options, std::unique_ptr<Api> api) {
-    return std::make_unique<NftablesDriver>(options, std::move(api));
+std::unique_ptr<driver::Driver> make_driver(const Options& options, std::unique_ptr<Api> api,
+                                            std::unique_ptr<Connections> connections) {
+    return std::make_unique<NftablesDriver>(options, std::move(api), std::move(connections));
+}
+
+std::vector<specs::Cidr> networks_of(const specs::SafeSpec& spec) {
+    std::vector<specs::Cidr> networks;
+    if (!spec.network) return networks;
+    const specs::NetworkSpec& net = *spec.network;
+    networks.push_back({net.address->network(), net.address->prefix});
+    if (net.users) networks.push_back(**net.users);
+    if (net.super_users) networks.push_back(**net.super_users);
+    return networks;
+}
+
+std::vector<std::unique_ptr<driver::Driver>> make_drivers(const driver::Setting& setting) {
+    std::vector<std::unique_ptr<driver::Driver>> drivers;
+    drivers.push_back(make_driver({.safe = setting.places.safe(), .networks = networks_of(setting.spec)}));
+    return drivers;
 }
 
 }  // namespace safe::nftables

@@ -3,8 +3,8 @@
 // comments as JSON; a chain stays when somebody flushes the table). Values.
 //
 // A ruleset is a resource: `ruleset/base` is the table, every chain with a hook and the chain `base` that judges the
-// frames of the safe's bridge; it jumps to the chains `open` and `locked`, whose rules are the resources of these
-// names. A chain of these always exists; the resource is there when the chain has rules, of which the first only
+// frames of the safe's bridge; it jumps to the chains `storage`, `open` and `locked`, whose rules are the resources of
+// these names. A chain of these always exists; the resource is there when the chain has rules, of which the first only
 // counts.
 #pragma once
 
@@ -21,11 +21,12 @@
 namespace safe::nftables {
 
 inline constexpr std::string_view base_chain = "base";
+inline constexpr std::string_view storage_chain = "storage";
 inline constexpr std::string_view open_chain = "open";
 inline constexpr std::string_view locked_chain = "locked";
 inline constexpr std::string_view mark_chain = "owned-by-safe";
 /// Chains whose existence belongs to ruleset/base and whose rules are a resource of their own.
-inline constexpr std::array<std::string_view, 2> mode_chains{open_chain, locked_chain};
+inline constexpr std::array<std::string_view, 3> mode_chains{storage_chain, open_chain, locked_chain};
 [[nodiscard]] bool is_mode_chain(std::string_view name);
 
 /// The name is the rule's comment in the kernel, unique in its chain. "users-to-desktop: tcp/22" is the part "tcp/22"

@@ -1,32 +1,63 @@
 #include "reconciler/cli/convergence.hpp"
 
 namespace safe::cli {
+namespace {
 
-ExitCode apply(const ApplyOptions& options, const Builtin& builtin, const std::stop_token& stop) {
-    const Format format = options.spec.format;
+const std::map<std::string, model::Disruption> limits{{"none", model::Disruption::none},
+                                                      {"live", model::Disruption::live},
+                                                      {"restart", model::Disruption::restart},
+                                                      {"downtime", model::Disruption::downtime}};
+
+struct Options {
+    SpecOptions spec;
+    std::optional<specs::WantedMode> mode;
+    std::optional<std::string> plan_file;
+    std::optional<model::Disruption> max_disruption;
+    bool yes = false;
+};
+
+void declare(CLI::App& app, Options& options) {
+    add_safe(app, options.spec);
+    CLI::Option* plan_file =
+        app.add_option("plan", options.plan_file, "a plan kept with plan --out: apply exactly this")
+            ->option_text("[FILE]");
+    add_mode(app, options.mode, "as if the spec said this mode")->excludes(plan_file);
+    add_choice(app, "--max-disruption", options.max_disruption, limits, "refuse a plan that costs more");
+    app.add_flag("--yes", options.yes, "do not ask");
+}
+
+base::Result<model::Report> converge(const specs::SafeSpec& spec, const Options& options, const PlanFile* agreed,
+                                     const Surroundings& around) {
+    const base::Result<model::Mode> mode = mode_of(spec, agreed != nullptr ? agreed->mode : options.mode);
+    if (!mode) return base::fail(mode.error());
+    const driver::KeyRing no_key;
+    base::Result<Convergence> convergence = Convergence::begin(spec, places_of(spec, options.spec), no_key, around);
+    if (!convergence) return base::fail(convergence.error());
+    return convergence->run({.mode = *mode,
+                             .max_disruption = options.max_disruption,
+                             .yes = options.yes,
+                             .agreed = agreed,
+                             .format = options.spec.format});
+}
+
+ExitCode apply(const Options& options, const Surroundings& around) {
     std::optional<PlanFile> agreed;
     SpecOptions where = options.spec;
     if (options.plan_file) {
         base::Result<PlanFile> read = read_plan_file(*options.plan_file);
-        if (!read) return exit_code_of(base::Result<model::Report>(base::fail(read.error())), format);
+        if (!read) return report_error(read.error(), where.format);
         agreed = std::move(*read);
         where.file = agreed->spec_file;
     }
     const std::optional<specs::SafeSpec> spec = load(where);
     if (!spec) return failure;
-    const driver::KeyRing no_key;
-    const auto converge = [&]() -> base::Result<model::Report> {
-        const base::Result<model::Mode> mode = mode_of(*spec, agreed ? agreed->mode : options.mode);
-        if (!mode) return base::fail(mode.error());
-        base::Result<Convergence> convergence = Convergence::begin(*spec, options.state_dir, builtin, no_key, stop);
-        if (!convergence) return base::fail(convergence.error());
-        return convergence->run({.mode = *mode,
-                                 .max_disruption = options.max_disruption,
-                                 .yes = options.yes,
-                                 .agreed = agreed ? &*agreed : nullptr,
-                                 .format = format});
-    };
-    return exit_code_of(converge(), format);
+    return exit_code_of(converge(*spec, options, agreed ? &*agreed : nullptr, around), where.format);
+}
+
+}  // namespace
+
+void add_apply(Menu& menu) {
+    menu.add<Options>("apply", "Make the live system as the spec declares it.", declare, apply);
 }
 
 }  // namespace safe::cli

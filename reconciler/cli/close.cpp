@@ -49,20 +49,27 @@ Result<model::Report> close_until_closed(Convergence& convergence, model::Mode m
     }
 }
 
-ExitCode close(const CloseOptions& options, const Builtin& builtin, const std::stop_token& stop) {
-    const Format format = options.spec.format;
-    const std::optional<specs::SafeSpec> spec = load(options.spec);
+namespace {
+
+void declare(CLI::App& app, SpecOptions& options) { add_safe(app, options); }
+
+ExitCode close(const SpecOptions& options, const Surroundings& around) {
+    const std::optional<specs::SafeSpec> spec = load(options);
     if (!spec) return failure;
     const driver::KeyRing no_key;
     const auto converge = [&]() -> Result<model::Report> {
         const Result<model::Mode> mode = mode_of(*spec, specs::WantedMode::closed);
         if (!mode) return base::fail(mode.error());
-        Result<Convergence> convergence = Convergence::begin(*spec, options.state_dir, builtin, no_key, stop);
+        Result<Convergence> convergence = Convergence::begin(*spec, places_of(*spec, options), no_key, around);
         if (!convergence) return base::fail(convergence.error());
         const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
-        return close_until_closed(*convergence, *mode, deadline, format, stop);
+        return close_until_closed(*convergence, *mode, deadline, options.format, around.stop);
     };
-    return exit_code_of(converge(), format);
+    return exit_code_of(converge(), options.format);
 }
+
+}  // namespace
+
+void add_close(Menu& menu) { menu.add<SpecOptions>("close", "Close the safe, whatever it takes.", declare, close); }
 
 }  // namespace safe::cli

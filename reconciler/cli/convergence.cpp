@@ -14,8 +14,15 @@ namespace {
 using base::Error;
 using base::Result;
 
-/// The safe's own directory. Searchable by all, because QEMU runs as a user of its own and opens disks below it;
-/// listable by its owner only.
+Result<void> check_agreed(const model::Plan& plan, const PlanFile* agreed) {
+    if (agreed == nullptr || view::plan_json(plan) == agreed->plan) return {};
+    return base::fail({"apply", "the plan for safe " + plan.safe,
+                       "the spec or the world has moved on since it was made",
+                       "look at a new plan: safectl plan -f " + agreed->spec_file, Error::Kind::refused});
+}
+
+}  // namespace
+
 Result<void> make_state_directory(const std::filesystem::path& directory) {
     ::umask(022);  // parents that are missing must let QEMU pass; files of ours say their modes themselves
     std::error_code error;
@@ -27,26 +34,16 @@ Result<void> make_state_directory(const std::filesystem::path& directory) {
     return {};
 }
 
-Result<void> check_agreed(const model::Plan& plan, const PlanFile* agreed) {
-    if (agreed == nullptr || view::plan_json(plan) == agreed->plan) return {};
-    return base::fail({"apply", "the plan for safe " + plan.safe,
-                       "the spec or the world has moved on since it was made",
-                       "look at a new plan: safectl plan -f " + agreed->spec_file, Error::Kind::refused});
-}
-
-}  // namespace
-
-Result<Convergence> Convergence::begin(const specs::SafeSpec& spec, const std::filesystem::path& state_dir,
-                                       const Builtin& builtin, const driver::KeyRing& keys, std::stop_token stop) {
-    std::filesystem::path state = state_dir / *spec.safe;
+Result<Convergence> Convergence::begin(const specs::SafeSpec& spec, const driver::Places& places,
+                                       const driver::KeyRing& keys, const Surroundings& around) {
+    const std::filesystem::path& state = places.state_dir();
     if (const Result<void> made = make_state_directory(state); !made) return base::fail(made.error());
     // Taken before looking: what is planned must not be moved by another apply meanwhile.
     Result<applying::LockFile> lock = applying::LockFile::take(state / "lock");
     if (!lock) return base::fail(lock.error());
-    auto drivers =
-        std::make_unique<applying::DriverSet>(builtin.make_drivers({spec, driver::Places(*spec.safe, state), keys}));
-    return Convergence(spec, std::move(state), std::move(*lock), std::move(drivers), builtin.missing_plugins(spec),
-                       std::move(stop));
+    auto drivers = std::make_unique<applying::DriverSet>(around.builtin.make_drivers({spec, places, keys}));
+    return Convergence(spec, state, std::move(*lock), std::move(drivers), around.builtin.missing_plugins(spec),
+                       around.stop);
 }
 
 Result<model::Report> Convergence::run(const Wish& wish) {
@@ -105,9 +102,7 @@ ExitCode exit_code_of(const Result<model::Report>& result, Format format) {
         const bool begun = result->rounds > 0;
         return !begun && !result->remaining.refusals.empty() ? refused : exit_code_of(*result);
     }
-    if (result.error().kind == Error::Kind::interrupted) return interrupted;
-    print_error(result.error(), format);
-    return result.error().kind == Error::Kind::refused ? refused : failure;
+    return report_error(result.error(), format);
 }
 
 }  // namespace safe::cli

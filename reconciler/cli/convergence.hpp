@@ -7,10 +7,15 @@
 #include <optional>
 
 #include "reconciler/applying/lock_file.hpp"
-#include "reconciler/cli/commands.hpp"
+#include "reconciler/applying/rounds.hpp"
+#include "reconciler/cli/menu.hpp"
 #include "reconciler/cli/plan_file.hpp"
 
 namespace safe::cli {
+
+/// The safe's own directory. Searchable by all, because QEMU runs as a user of its own and opens disks below it;
+/// listable by its owner only.
+[[nodiscard]] base::Result<void> make_state_directory(const std::filesystem::path& directory);
 
 /// How one run of it is to be.
 struct Wish {
@@ -24,18 +29,13 @@ struct Wish {
 
 class Convergence {
  public:
-    /// Makes the directory, takes the lock and connects nothing yet. `spec`, `keys` and `builtin` outlive it.
-    [[nodiscard]] static base::Result<Convergence> begin(const specs::SafeSpec& spec,
-                                                         const std::filesystem::path& state_dir, const Builtin& builtin,
-                                                         const driver::KeyRing& keys, std::stop_token stop);
+    /// Makes the directory, takes the lock and connects nothing yet. `spec` and `keys` outlive it.
+    [[nodiscard]] static base::Result<Convergence> begin(const specs::SafeSpec& spec, const driver::Places& places,
+                                                         const driver::KeyRing& keys, const Surroundings& around);
 
     /// The report of what was done and is left; printed as it came about. An Error of kind refused or interrupted when
     /// nothing was begun. May be run again with another wish.
     [[nodiscard]] base::Result<model::Report> run(const Wish& wish);
-
-    /// The safe's own directory.
-    [[nodiscard]] const std::filesystem::path& state() const { return state_; }
-    [[nodiscard]] applying::DriverSet& drivers() { return *drivers_; }
 
  private:
     Convergence(const specs::SafeSpec& spec, std::filesystem::path state, applying::LockFile lock,

@@ -2,5 +2,8 @@
 #include "reconciler/cli/cli.hpp"
 
 int main(int argc, char** argv) {
-    return safe::cli::run(argc, argv, {safe::plugins::make_drivers, safe::plugins::missing_plugins});
+    namespace plugins = safe::plugins;
+    return safe::cli::run(argc, argv,
+                          {plugins::make_drivers, plugins::missing_plugins, plugins::make_vault_keys,
+                           plugins::make_directory, plugins::discard_state});
 }

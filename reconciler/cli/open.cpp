@@ -12,6 +12,18 @@ namespace {
 using base::Error;
 using base::Result;
 
+struct Options {
+    SpecOptions spec;
+    std::string user;  // empty: nobody's key
+    std::optional<int> password_fd;
+};
+
+void declare(CLI::App& app, Options& options) {
+    add_safe(app, options.spec);
+    app.add_option("--user", options.user, "whose key; the password is asked for")->option_text("NAME");
+    add_password(app, options.password_fd);
+}
+
 Result<void> check_user(const specs::SafeSpec& spec, const std::string& user) {
     if (spec.users.empty()) return {};
     for (const specs::UserSpec& known : spec.users)
@@ -20,7 +32,7 @@ Result<void> check_user(const specs::SafeSpec& spec, const std::string& user) {
                        "give the name of one of its users", Error::Kind::refused});
 }
 
-Result<void> put_key(const OpenOptions& options, const specs::SafeSpec& spec, driver::KeyRing& keys) {
+Result<void> put_key(const Options& options, const specs::SafeSpec& spec, driver::KeyRing& keys) {
     if (spec.vault() == nullptr) {
         if (options.user.empty() && !options.password_fd) return {};
         return base::fail({"use a key for safe", *spec.safe, "it has no vault: no key opens anything in it",
@@ -48,9 +60,7 @@ Result<model::Report> open_or_close(Convergence& convergence, const Wish& open) 
     return report;
 }
 
-}  // namespace
-
-ExitCode open(const OpenOptions& options, const Builtin& builtin, const std::stop_token& stop) {
+ExitCode open(const Options& options, const Surroundings& around) {
     const Format format = options.spec.format;
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
@@ -59,11 +69,15 @@ ExitCode open(const OpenOptions& options, const Builtin& builtin, const std::sto
         const Result<model::Mode> mode = mode_of(*spec, specs::WantedMode::open);
         if (!mode) return base::fail(mode.error());
         if (const Result<void> key = put_key(options, *spec, keys); !key) return base::fail(key.error());
-        Result<Convergence> convergence = Convergence::begin(*spec, options.state_dir, builtin, keys, stop);
+        Result<Convergence> convergence = Convergence::begin(*spec, places_of(*spec, options.spec), keys, around);
         if (!convergence) return base::fail(convergence.error());
         return open_or_close(*convergence, {.mode = *mode, .yes = true, .format = format});
     };
     return exit_code_of(converge(), format);
 }
+
+}  // namespace
+
+void add_open(Menu& menu) { menu.add<Options>("open", "Open the safe with a member's key.", declare, open); }
 
 }  // namespace safe::cli

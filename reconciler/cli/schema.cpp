@@ -1,14 +1,27 @@
-#include "reconciler/cli/schema.hpp"
+#include "specs/schema.hpp"
 
 #include <fmt/format.h>
 
-#include "specs/schema.hpp"
+#include "reconciler/cli/menu.hpp"
 
 namespace safe::cli {
+namespace {
 
-ExitCode print_schema(bool reference) {
-    fmt::print("{}", reference ? specs::reference_markdown() : specs::json_schema());
+struct Options {
+    bool reference = false;
+};
+
+void declare(CLI::App& app, Options& options) {
+    app.add_flag("--reference", options.reference, "print the reference in Markdown instead");
+}
+
+ExitCode schema(const Options& options, const Surroundings& /*around*/) {
+    fmt::print("{}", options.reference ? specs::reference_markdown() : specs::json_schema());
     return success;
 }
+
+}  // namespace
+
+void add_schema(Menu& menu) { menu.add<Options>("schema", "Print the JSON Schema of safe.yaml.", declare, schema); }
 
 }  // namespace safe::cli

@@ -27,6 +27,10 @@ base::Result<model::Mode> mode_of(const specs::SafeSpec& spec, std::optional<spe
     return intent::effective_mode(asked.value_or(*spec.mode));
 }
 
+driver::Places places_of(const specs::SafeSpec& spec, const SpecOptions& options) {
+    return {*spec.safe, std::filesystem::absolute(options.state_dir) / *spec.safe};
+}
+
 view::Style style_of(int descriptor) {
     const char* no_colour = std::getenv("NO_COLOR");
     const char* terminal = std::getenv("TERM");
@@ -38,6 +42,12 @@ view::Style style_of(int descriptor) {
 void print_error(const base::Error& error, Format format) {
     fmt::print(stderr, "{}",
                format == Format::json ? view::error_json(error) : view::error_text(error, style_of(STDERR_FILENO)));
+}
+
+ExitCode report_error(const base::Error& error, Format format) {
+    if (error.kind == base::Error::Kind::interrupted) return interrupted;
+    print_error(error, format);
+    return error.kind == base::Error::Kind::refused ? refused : failure;
 }
 
 }  // namespace safe::cli

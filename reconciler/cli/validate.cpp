@@ -2,17 +2,26 @@
 
 #include <cstdio>
 
-#include "reconciler/cli/commands.hpp"
-#include "specs/loader.hpp"
+#include "reconciler/cli/menu.hpp"
 
 namespace safe::cli {
 
-ExitCode validate(const SpecOptions& options) {
+namespace {
+
+void declare(CLI::App& app, SpecOptions& options) { add_spec(app, options); }
+
+ExitCode validate(const SpecOptions& options, const Surroundings& /*around*/) {
     const std::optional<specs::SafeSpec> spec = load(options);
     if (!spec) return failure;
     fmt::print("{}: safe {} is valid: {} VMs, {} firewall rules\n", options.file, *spec->safe, spec->vms.size(),
                spec->firewall.size());
     return success;
+}
+
+}  // namespace
+
+void add_validate(Menu& menu) {
+    menu.add<SpecOptions>("validate", "Judge a spec: syntax, types, domain rules. Touches nothing.", declare, validate);
 }
 
 }  // namespace safe::cli

@@ -30,6 +30,8 @@ vms:
   desktop: { role: workspace, boot: { kernel: kernel.bin }, memory: 64MiB, cpus: 1 }
 """
 
+VAULT = "volumes: { vault: { role: vault, file: vault.img } }\n"
+
 
 class Case(unittest.TestCase):
     def setUp(self):
@@ -138,7 +140,7 @@ class Plan(Case):
         self.assertNotIn("  + vm/", result.stdout, "what is unknown is never taken for absent")
 
     def test_what_cannot_be_handled_is_refused_by_name(self):
-        self.spec.write_text(SPEC.replace("suspend: ram", "suspend: disk"))
+        self.spec.write_text(SPEC.replace("suspend: ram", VAULT + "suspend: disk"))
         self.assertIn("suspend", self.plan(status=4).stdout)
 
     def test_a_lock_in_the_file_is_not_overruled(self):

@@ -77,7 +77,7 @@ TEST_P(ApiContract, WhatIsNotThereIsNeitherAnErrorNorADomain) {
     }
     EXPECT_FALSE(api_->start(uuid));
     EXPECT_FALSE(api_->cut_power(uuid));
-    EXPECT_FALSE(api_->set_metadata(uuid, suspended_metadata("ram"), Affect::definition));
+    EXPECT_FALSE(api_->set_metadata(uuid, suspended_metadata(Suspension{"ram"}), Affect::definition));
     EXPECT_FALSE(api_->start_network("nobody"));
 }
 
@@ -160,11 +160,11 @@ TEST_P(ApiContract, WhatRunsIsChangedWithoutItsDefinition) {
 TEST_P(ApiContract, MarksAreKeptApartForWhatRunsAndForItsDefinition) {
     must(api_->define_domain(domain_xml(identity(), hardware())));
     must(api_->start(uuid));
-    must(api_->set_metadata(uuid, suspended_metadata("ram"), Affect::live));
-    EXPECT_EQ(seen(View::live).suspended, "ram");
+    must(api_->set_metadata(uuid, suspended_metadata(Suspension{"ram"}), Affect::live));
+    EXPECT_EQ(seen(View::live).suspended, Suspension{"ram"});
     EXPECT_FALSE(seen(View::definition).suspended);
-    must(api_->set_metadata(uuid, suspended_metadata("ram"), Affect::definition));
-    EXPECT_EQ(seen(View::definition).suspended, "ram");
+    must(api_->set_metadata(uuid, suspended_metadata(Suspension{"ram"}), Affect::definition));
+    EXPECT_EQ(seen(View::definition).suspended, Suspension{"ram"});
     for (int again = 0; again < 2; ++again) {
         must(api_->set_metadata(uuid, suspended_metadata(std::nullopt), Affect::live));
         must(api_->set_metadata(uuid, suspended_metadata(std::nullopt), Affect::definition));
@@ -178,6 +178,37 @@ TEST_P(ApiContract, MarksAreKeptApartForWhatRunsAndForItsDefinition) {
     EXPECT_EQ(seen(View::live).owner->role, "workspace");
     EXPECT_EQ(seen(View::definition).owner->role, "service");
     must(api_->cut_power(uuid));
+}
+
+TEST_P(ApiContract, ASavedGuestIsOffAndComesBackPausedWithItsMarks) {
+    if (GetParam() == "test") GTEST_SKIP() << "libvirt's test hypervisor does not tell what a saved state holds";
+    const std::string file = (home_.path() / "x.save").string();
+    EXPECT_FALSE(api_->save(uuid, file)) << "it is not there";
+    EXPECT_FALSE(api_->restore(file)) << "nothing is there";
+    EXPECT_FALSE(api_->saved_definition(file));
+    must(api_->define_domain(domain_xml(identity(), hardware())));
+    EXPECT_FALSE(api_->save(uuid, file)) << "it is off";
+    must(api_->start(uuid));
+    must(api_->set_metadata(uuid, suspended_metadata(Suspension{"disk", "then"}), Affect::live));
+    EXPECT_FALSE(api_->save(uuid, "/nowhere/x.save"));
+    EXPECT_TRUE(domain().active) << "a save that failed leaves it as it was";
+    must(api_->save(uuid, file));
+    EXPECT_FALSE(domain().active);
+    EXPECT_TRUE(domain().persistent);
+    const base::Result<std::string> xml = api_->saved_definition(file);
+    ASSERT_TRUE(xml) << to_text(xml.error());
+    EXPECT_EQ(parse_domain(*xml, View::live)->suspended, (Suspension{"disk", "then"}));
+    must(api_->restore(file));
+    EXPECT_TRUE(domain().paused);
+    EXPECT_EQ(seen(View::live).suspended, (Suspension{"disk", "then"}));
+    EXPECT_FALSE(seen(View::definition).suspended);
+    EXPECT_TRUE(std::filesystem::exists(file));
+    EXPECT_FALSE(api_->restore(file)) << "it is there already";
+    must(api_->resume(uuid));
+    must(api_->cut_power(uuid));
+    std::filesystem::resize_file(file, 20);
+    EXPECT_FALSE(api_->saved_definition(file));
+    EXPECT_FALSE(api_->restore(file));
 }
 
 TEST_P(ApiContract, ANetworkIsDefinedStartedChangedAndStopped) {

@@ -54,4 +54,24 @@ inline specs::SafeSpec sample_spec() {
     return spec;
 }
 
+/// Volumes, of which both workspace VMs mount one and nobody the other.
+inline void add_mounts(specs::SafeSpec& spec) {
+    for (const char* name : {"data", "unused"}) {
+        specs::VolumeSpec volume;
+        volume.name = name;
+        volume.role = {specs::VolumeRole::data};
+        spec.volumes.push_back(volume);
+    }
+    for (specs::VmSpec& vm : spec.vms)
+        if (*vm.role == specs::Role::workspace) vm.mounts = {{.path = {"/data"}, .volume = {"data"}}};
+}
+
+/// A directory and a monitor among the VMs.
+inline void add_services(specs::SafeSpec& spec) {
+    spec.vms.push_back(sample_vm("accounts", specs::Role::service, "10.77.0.3"));
+    spec.vms.push_back(sample_vm("monitor", specs::Role::service, "10.77.0.5"));
+    spec.directory = specs::DirectorySpec{};
+    spec.directory->ldap = {"ldaps://10.77.0.3"};
+}
+
 }  // namespace safe::test

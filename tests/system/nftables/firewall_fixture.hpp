@@ -33,7 +33,7 @@ class FirewallOnKernel : public testing::Test {
  protected:
     void SetUp() override {
         if (const std::string why = enter_own_network(); !why.empty()) GTEST_SKIP() << why;
-        driver = nftables::make_driver({"atlas"});
+        driver = nftables::make_driver({"atlas", nftables::networks_of(spec)});
     }
 
     static std::string what_lacks() {
@@ -57,7 +57,7 @@ class FirewallOnKernel : public testing::Test {
         return nft_ctx_get_output_buffer(context.get());
     }
 
-    model::Snapshot look() { return driver->observe({{base_id, open_id, locked_id}}, {}); }
+    model::Snapshot look() { return driver->observe({{base_id, storage_id, open_id, locked_id}}, {}); }
 
     model::Resource wanted(model::Mode mode, const model::ResourceId& id) {
         const driver::Desire desire = driver->desire(spec, mode);
@@ -104,6 +104,7 @@ class FirewallOnKernel : public testing::Test {
     }
 
     const model::ResourceId base_id = model::make_id(model::Kind::ruleset, "base");
+    const model::ResourceId storage_id = model::make_id(model::Kind::ruleset, "storage");
     const model::ResourceId open_id = model::make_id(model::Kind::ruleset, "open");
     const model::ResourceId locked_id = model::make_id(model::Kind::ruleset, "locked");
     specs::SafeSpec spec = sample_spec();

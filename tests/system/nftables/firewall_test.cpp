@@ -43,7 +43,7 @@ TEST_F(FirewallOnKernel, EveryRuleButTrackingIsListedBackAsItWasMeant) {
     const auto api = make_kernel_api();
     std::vector<Chain> wanted = stripped(firewall.base);
     for (Chain& chain : wanted)
-        for (const Chain& mode : {firewall.open, firewall.locked})
+        for (const Chain& mode : {firewall.storage, firewall.open, firewall.locked})
             if (chain.name == mode.name) chain = stripped({mode})[0];
     for (const Extent extent : {Extent::whole_table, Extent::wanted_chains}) {
         const auto listed = api->list("safe-atlas").value();

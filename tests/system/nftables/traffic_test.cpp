@@ -55,6 +55,62 @@ TEST_F(Traffic, PeopleGetInOnlyWhileOpenAndAConnectionEndsWithItsRule) {
     EXPECT_TRUE(ends[1].hears("anybody?", 4 * soon));
 }
 
+/// How many the kernel tracks from one place to a port of another.
+std::size_t tracked(const char* from, const char* to, std::uint16_t port) {
+    std::size_t count = 0;
+    const auto looked = nftables::make_kernel_connections()->forget([&](const nftables::Connection& one) {
+        if (to_text(one.source) == from && to_text(one.destination) == to && one.port == port) ++count;
+        return false;
+    });
+    if (!looked) throw std::runtime_error(to_text(looked.error()));
+    return count;
+}
+
+TEST_F(Traffic, AnEntryOfTrackingGoesWithItsRuleAndWhatIsStillAllowedGoesOn) {
+    spec.firewall.push_back(sample_rule("watch", "super-users", "desktop", {"tcp/8022"}));
+    const Socket ssh = listening(*lan, "desktop", desktop, 22);
+    const Socket look = listening(*lan, "records", "10.77.0.4", 22);
+    converge(Mode::closed);
+    converge(Mode::open);
+    const auto ends = connection(*lan, "person", user, ssh, desktop, 22, soon);
+    const auto others = connection(*lan, "person", "10.78.1.9", look, "10.77.0.4", 22, soon);
+    ASSERT_EQ(ends.size(), 2U);
+    ASSERT_EQ(others.size(), 2U);
+    EXPECT_EQ(tracked(user, desktop, 22), 1U);
+    EXPECT_EQ(tracked("10.78.1.9", "10.77.0.4", 22), 1U);
+    converge(Mode::closed);
+    EXPECT_EQ(tracked(user, desktop, 22), 0U);
+    EXPECT_EQ(tracked("10.78.1.9", "10.77.0.4", 22), 1U);
+    others[1].say("still here");
+    EXPECT_TRUE(others[0].hears("still here", soon));
+}
+
+TEST_F(Traffic, AConnectionThatAnotherRuleStillAllowsIsTakenUpAgain) {
+    spec.firewall.push_back(sample_rule("twice", "super-users", "records", {"tcp/22"}));
+    const Socket look = listening(*lan, "records", "10.77.0.4", 22);
+    converge(Mode::closed);
+    converge(Mode::open);
+    const auto ends = connection(*lan, "person", "10.78.1.9", look, "10.77.0.4", 22, soon);
+    ASSERT_EQ(ends.size(), 2U);
+    converge(Mode::closed);
+    EXPECT_EQ(tracked("10.78.1.9", "10.77.0.4", 22), 0U);
+    ends[0].say("hello");
+    EXPECT_TRUE(ends[1].hears("hello", 4 * soon));
+    ends[1].say("welcome");
+    EXPECT_TRUE(ends[0].hears("welcome", 4 * soon));
+}
+
+TEST_F(Traffic, NfsIsReachedByThoseWhoMountSomethingWhileOpen) {
+    add_mounts(spec);
+    const Socket nfs = listening(*lan, "", "10.77.0.1", 2049);
+    EXPECT_FALSE(connection(*lan, "records", "10.77.0.4", nfs, "10.77.0.1", 2049, soon).empty());
+    converge(Mode::closed);
+    EXPECT_TRUE(connection(*lan, "desktop", desktop, nfs, "10.77.0.1", 2049, never).empty());
+    converge(Mode::open);
+    EXPECT_FALSE(connection(*lan, "desktop", desktop, nfs, "10.77.0.1", 2049, soon).empty());
+    EXPECT_TRUE(connection(*lan, "records", "10.77.0.4", nfs, "10.77.0.1", 2049, never).empty());
+}
+
 TEST_F(Traffic, NothingElseGetsThrough) {
     const Socket ssh = listening(*lan, "desktop", desktop, 22);
     const Socket http = listening(*lan, "desktop", desktop, 80);

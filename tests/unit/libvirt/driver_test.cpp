@@ -150,7 +150,7 @@ TEST(WayTo, LiveIsOnlyWhatAGuestCanTakeWhileItRuns) {
 }
 
 TEST(Orphans, SleepWithTheSafeUnlessTheyServe) {
-    const auto driver = make_power_driver(nullptr, Layout("t", "/s"), std::chrono::seconds(1));
+    const auto driver = make_power_driver(nullptr, Layout("t", "/s"), specs::Suspend::ram, std::chrono::seconds(1));
     const auto orphan = [&](const char* role, Mode mode) {
         return driver->orphan(make_id(Kind::power, "x"),
                               {.attributes = {}, .needs = {}, .facts = Attributes().set("role", role)}, mode);

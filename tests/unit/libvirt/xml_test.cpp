@@ -86,8 +86,10 @@ TEST(DomainXml, AnythingThatIsNoDomainIsAnError) {
 
 TEST(DomainXml, ThePauseThatIsOursIsKeptThroughARedefinition) {
     Identity identity = identity_of("qemu");
-    identity.suspended = "ram";
-    EXPECT_EQ(parse_domain(domain_xml(identity, hardware_of(0)), View::definition)->suspended, "ram");
+    for (const Suspension& suspension : {Suspension{"ram"}, Suspension{"disk", "2026-11-19 18:02 UTC"}}) {
+        identity.suspended = suspension;
+        EXPECT_EQ(parse_domain(domain_xml(identity, hardware_of(0)), View::definition)->suspended, suspension);
+    }
 }
 
 /// The definition with `what` put before the end of its devices, or of itself.

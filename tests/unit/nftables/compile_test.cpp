@@ -276,5 +276,78 @@ TEST(Compile, WhatTheBridgeNeverSeesIsRefusedByName) {
                                                   "firewall.typo (atlas.yaml:20:3)"}));
 }
 
+TEST(Compile, NfsIsReachedByThoseWhoMountSomethingWhileOpen) {
+    specs::SafeSpec spec = test::sample_spec();
+    test::add_mounts(spec);
+    const Firewall firewall = compile(spec, *spec.network);
+    const Frame ask = tcp("desktop", "10.77.0.20", "", "10.77.0.1", "tcp dport", 2049, "new", "original");
+    const Frame answer = tcp("", "10.77.0.1", "desktop", "10.77.0.20", "tcp sport", 2049, "established", "reply");
+    const Judge open(firewall, Mode::open);
+    EXPECT_EQ(open.through("input", ask), "accept implied/nfs/desktop: tcp/2049");
+    EXPECT_EQ(open.through("output", answer), "accept implied/nfs/desktop: tcp/2049 replies");
+    for (const Mode mode : {Mode::closed, Mode::locked}) {
+        const Judge judge(firewall, mode);
+        EXPECT_EQ(judge.through("input", ask), "drop implied/default-drop");
+        EXPECT_EQ(judge.through("output", answer), "drop implied/default-drop");
+    }
+    const Frame records = tcp("records", "10.77.0.4", "", "10.77.0.1", "tcp dport", 2049, "new", "original");
+    EXPECT_EQ(open.through("input", records), "drop implied/default-drop");
+    EXPECT_EQ(open.through("input", with(ask, {{"tcp dport", "111"}})), "drop implied/default-drop");
+    EXPECT_EQ(open.through("input", with(ask, {{"ip daddr", "192.0.2.80"}})), "drop implied/default-drop");
+    EXPECT_EQ(open.through("output", with(answer, {{"ct state", "new"}, {"ct direction", "original"}})),
+              "drop implied/default-drop");
+    EXPECT_EQ(firewall.labels.at("implied/nfs/desktop"), "desktop reaches NFS on the hypervisor: tcp/2049");
+}
+
+TEST(Compile, TheDirectoryIsReachedByGatewayWorkspaceAndHypervisor) {
+    specs::SafeSpec spec = test::sample_spec();
+    test::add_services(spec);
+    const Firewall firewall = compile(spec, *spec.network);
+    const auto ask = [](const char* from, const char* address, int port = 636) {
+        return tcp(from, address, "accounts", "10.77.0.3", "tcp dport", port, "new", "original");
+    };
+    for (const Mode mode : {Mode::open, Mode::closed, Mode::locked}) {
+        const Judge judge(firewall, mode);
+        EXPECT_EQ(judge.through("forward", ask("gateway", "10.77.0.2")), "accept implied/directory/gateway: tcp/636");
+        EXPECT_EQ(judge.through("output", ask("", "10.77.0.1")), "accept implied/directory/@hypervisor: tcp/636");
+        EXPECT_EQ(judge.through("forward", ask("desktop", "10.77.0.20")),
+                  mode == Mode::open ? "accept implied/directory/desktop: tcp/636" : "drop implied/default-drop");
+        EXPECT_EQ(judge.through("forward", ask("records", "10.77.0.4")), "drop implied/default-drop");
+        EXPECT_EQ(judge.through("forward", ask("gateway", "10.77.0.2", 389)), "drop implied/default-drop");
+    }
+}
+
+TEST(Compile, TheDirectoryIsFoundByItsAddressAndPortAndElsewhereNothingIsImplied) {
+    specs::SafeSpec spec = test::sample_spec();
+    test::add_services(spec);
+    const auto allowed = [&](const char* url, int port) {
+        spec.directory->ldap = {url};
+        const Judge judge(compile(spec, *spec.network), Mode::closed);
+        return judge
+            .through("forward",
+                     tcp("gateway", "10.77.0.2", "accounts", "10.77.0.3", "tcp dport", port, "new", "original"))
+            .starts_with("accept");
+    };
+    EXPECT_TRUE(allowed("ldaps://10.77.0.3:3636/", 3636));
+    EXPECT_TRUE(allowed("ldap://10.77.0.3", 389));
+    for (const char* url : {"ldapi://", "ldaps://10.77.0.99", "ldaps://accounts", "ldaps://10.77.0.3:99999", ""})
+        EXPECT_FALSE(allowed(url, 636)) << url;
+}
+
+TEST(Compile, EveryVmReachesTheMonitorsLogs) {
+    specs::SafeSpec spec = test::sample_spec();
+    test::add_services(spec);
+    const Firewall firewall = compile(spec, *spec.network);
+    const Judge closed(firewall, Mode::closed);
+    const auto send = [](const char* from, const char* address) {
+        return tcp(from, address, "monitor", "10.77.0.5", "tcp dport", 6514, "new", "original");
+    };
+    EXPECT_EQ(closed.through("forward", send("gateway", "10.77.0.2")), "accept implied/logs/gateway: tcp/6514");
+    EXPECT_EQ(closed.through("forward", send("accounts", "10.77.0.3")), "accept implied/logs/accounts: tcp/6514");
+    EXPECT_EQ(closed.through("forward", send("forge", "10.77.0.21")), "drop implied/default-drop");
+    EXPECT_EQ(Judge(firewall, Mode::open).through("forward", send("forge", "10.77.0.21")),
+              "accept implied/logs/forge: tcp/6514");
+}
+
 }  // namespace
 }  // namespace safe::nftables

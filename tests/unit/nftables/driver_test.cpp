@@ -4,6 +4,7 @@
 #include "plugins/nftables/nftables_driver.hpp"
 #include "plugins/nftables/ruleset.hpp"
 #include "reconciler/planning/difference.hpp"
+#include "tests/support/nftables/fake_connections.hpp"
 #include "tests/support/nftables/fake_nft.hpp"
 #include "tests/support/nftables/sample_spec.hpp"
 
@@ -34,10 +35,12 @@ class NftablesDriver : public testing::Test {
     NftablesDriver() {
         auto fake = std::make_unique<FakeNft>();
         nft = fake.get();
-        driver = make_driver({"atlas"}, std::move(fake));
+        auto tracking = std::make_unique<test::FakeConnections>();
+        connections = tracking.get();
+        driver = make_driver({"atlas", networks_of(spec)}, std::move(fake), std::move(tracking));
     }
 
-    model::Snapshot observe() { return driver->observe({{base_id, open_id, locked_id}}, {}); }
+    model::Snapshot observe() { return driver->observe({{base_id, storage_id, open_id, locked_id}}, {}); }
 
     std::vector<Change> differences(Mode mode, const ResourceId& id) {
         const auto seen = observe().observations.at(id);
@@ -87,10 +90,12 @@ class NftablesDriver : public testing::Test {
     }
 
     const ResourceId base_id = model::make_id(model::Kind::ruleset, "base");
+    const ResourceId storage_id = model::make_id(model::Kind::ruleset, "storage");
     const ResourceId open_id = model::make_id(model::Kind::ruleset, "open");
     const ResourceId locked_id = model::make_id(model::Kind::ruleset, "locked");
     specs::SafeSpec spec = test::sample_spec();
     FakeNft* nft = nullptr;
+    test::FakeConnections* connections = nullptr;
     std::unique_ptr<driver::Driver> driver;
 };
 
@@ -260,7 +265,7 @@ TEST_F(NftablesDriver, WithoutANetworkTheFirewallIsTakenDown) {
     spec.firewall.clear();
     EXPECT_TRUE(driver->desire(spec, Mode::open).resources.empty());
     const model::Snapshot seen = driver->observe({}, {});
-    ASSERT_EQ(seen.observations.size(), 2U);
+    ASSERT_EQ(seen.observations.size(), 2U);  // base and open
     const auto& open = std::get<Present>(seen.observations.at(open_id));
     EXPECT_THAT(open.needs, testing::ElementsAre(base_id));
     EXPECT_EQ(driver->orphan(open_id, open, Mode::open), Presence::absent);
@@ -285,6 +290,74 @@ TEST_F(NftablesDriver, ImpliedRulesAreListsOfTheirOwnSoThatPlansShowThem) {
     EXPECT_EQ(base.labels.at("implied/source/desktop"),
               "desktop sends from its own port, MAC and address 10.77.0.20 only");
     EXPECT_EQ(base.labels.at("users-to-desktop"), "users to desktop: tcp/3389, tcp/22");
+}
+
+TEST_F(NftablesDriver, StorageIsReachedWhileOpenOnceItsVolumesAreExported) {
+    EXPECT_EQ(wanted(Mode::open, storage_id).presence, Presence::absent) << "nobody mounts anything";
+    test::add_mounts(spec);
+    for (const Mode mode : {Mode::open, Mode::closed, Mode::locked}) {
+        EXPECT_EQ(wanted(mode, storage_id).presence == Presence::present, mode == Mode::open);
+        EXPECT_THAT(wanted(mode, storage_id).needs,
+                    testing::ElementsAre(base_id, model::make_id(model::Kind::exported, "data")))
+            << "a volume that nobody mounts is not exported";
+    }
+    for (const Mode mode : {Mode::open, Mode::closed, Mode::open}) {
+        converge(mode);
+        EXPECT_TRUE(differences(mode, storage_id).empty());
+    }
+    const auto allow = driver->classify(model::Action::add, wanted(Mode::open, storage_id), Absent{}, {});
+    EXPECT_EQ(allow.verb, "allow");
+    EXPECT_EQ(allow.summary, "NFS: desktop, forge → hypervisor");
+    const auto cut = driver->classify(model::Action::remove, wanted(Mode::closed, storage_id),
+                                      observe().observations.at(storage_id), {});
+    EXPECT_EQ(cut.verb, "cut");
+    EXPECT_EQ(cut.summary, "NFS: desktop, forge → hypervisor");
+}
+
+std::vector<std::string> ends_of(const std::vector<Connection>& tracked) {
+    std::vector<std::string> ends;
+    ends.reserve(tracked.size());
+    for (const Connection& one : tracked)
+        ends.push_back(to_text(one.source) + " " + to_text(one.destination) + " " + std::to_string(one.port));
+    return ends;
+}
+
+TEST_F(NftablesDriver, AConnectionIsForgottenWithItsRuleAndOthersAreNot) {
+    converge(Mode::closed);
+    converge(Mode::open);
+    connections->tracked = {test::tcp_connection("10.78.0.9", "10.77.0.20", 22),
+                            test::tcp_connection("10.78.0.9", "10.77.0.20", 3389),
+                            test::tcp_connection("10.78.1.9", "10.77.0.4", 22),  // investigate, in every mode
+                            test::tcp_connection("192.0.2.1", "192.0.2.2", 22)};
+    converge(Mode::closed);
+    EXPECT_THAT(ends_of(connections->tracked),
+                testing::ElementsAre("10.78.1.9 10.77.0.4 22", "192.0.2.1 192.0.2.2 22"));
+}
+
+TEST_F(NftablesDriver, WhatIsLeftOfAnEarlierTimeIsForgottenBeforeItsRuleComesBack) {
+    converge(Mode::closed);
+    connections->tracked = {test::tcp_connection("10.78.0.9", "10.77.0.20", 22)};  // killed before it was forgotten
+    converge(Mode::open);
+    EXPECT_THAT(connections->tracked, testing::IsEmpty());
+}
+
+TEST_F(NftablesDriver, LockingForgetsWhatUsersHaveThroughRulesForEveryMode) {
+    spec.firewall = {test::sample_rule("wide", "users", "records", {"tcp/22"}, specs::When::always),
+                     test::sample_rule("investigate", "super-users", "records", {"tcp/22"}, specs::When::always)};
+    converge(Mode::closed);
+    connections->tracked = {test::tcp_connection("10.78.0.9", "10.77.0.4", 22),
+                            test::tcp_connection("10.78.1.9", "10.77.0.4", 22)};
+    converge(Mode::locked);
+    EXPECT_THAT(ends_of(connections->tracked), testing::ElementsAre("10.78.1.9 10.77.0.4 22"));
+}
+
+TEST_F(NftablesDriver, ARuleThatLeavesTheFileTakesItsConnectionsAlong) {
+    converge(Mode::open);
+    connections->tracked = {test::tcp_connection("10.77.0.21", "192.0.2.80", 3128),
+                            test::tcp_connection("10.78.0.9", "10.77.0.21", 443)};
+    std::erase_if(spec.firewall, [](const specs::RuleSpec& rule) { return rule.name == "updates"; });
+    converge(Mode::open);
+    EXPECT_THAT(ends_of(connections->tracked), testing::ElementsAre("10.78.0.9 10.77.0.21 443"));
 }
 
 TEST_F(NftablesDriver, ItsStepsReadWell) {

@@ -21,7 +21,10 @@ class Judge {
  public:
     Judge(const nftables::Firewall& firewall, model::Mode mode) {
         for (const nftables::Chain& chain : firewall.base) add(chain);
-        if (mode == model::Mode::open) add(firewall.open);
+        if (mode == model::Mode::open) {
+            add(firewall.storage);
+            add(firewall.open);
+        }
         if (mode == model::Mode::locked) add(firewall.locked);
     }
 

@@ -264,6 +264,17 @@ std::vector<Hostile> hostile_texts() {
                     "x: y\n";
          },
          "unknown key x"},
+        {"Volumes",
+         [] { return numbered("version: 1\nsafe: a\nvolumes:\n", "  v", ": { role: data, file: /x }\n", 30'000); },
+         "would be the same storage as v0"},
+        {"Members", [] { return numbered("version: 1\nsafe: a\nusers:\n", "  u", ": { name: U }\n", 40'000); },
+         "there are 40000 members"},
+        {"DistinguishedName",
+         [] {
+             const std::string value = repeated("\\2c", 160);  // as long as allowed, and wrong only at its end
+             return "version: 1\nsafe: a\ndirectory: { base: 'cn=" + value + "+' }\n";
+         },
+         "is not a distinguished name"},
         {"NoVms", [] { return numbered("vms:\n", "  v", ": x\n", 40'000); }, "a mapping is wanted here"},
     };
 }

@@ -85,6 +85,16 @@ TEST(Service, IsAPortARangeOrIcmp) {
     expect_refused(parse_service("tcp/2-1"), "the smaller port comes first");
 }
 
+TEST(Portal, HasAPortOfItsOwn) {
+    EXPECT_EQ(parse_portal("192.0.2.10"), (Portal{{0xC000020A}, 3260}));
+    EXPECT_EQ(parse_portal("192.0.2.10:860"), (Portal{{0xC000020A}, 860}));
+    EXPECT_EQ(to_text(Portal{{0xC000020A}, 3260}), "192.0.2.10:3260");
+    for (const char* const text : {"", ":3260", "192.0.2.10:", "192.0.2.10:0", "192.0.2.10:65536", "192.0.2.10:03260",
+                                   "192.0.2.10:3260:1", "192.0.2:3260", "[::1]:3260", "storage.example.org:3260"}) {
+        expect_refused(parse_portal(text), "a portal; write");
+    }
+}
+
 TEST(Sha256, IsKeptInLowerCase) {
     EXPECT_EQ(parse_sha256(std::string(64, 'A'))->hex, std::string(64, 'a'));
     expect_refused(parse_sha256(std::string(63, 'a')), "64 hexadecimal digits");
@@ -112,6 +122,10 @@ TEST(Values, PrintedAreReadBackTheSame) {
         RC_ASSERT(parse_network(to_text(cidr)).has_value() == (cidr.network() == cidr.address));
         RC_ASSERT(cidr.contains(cidr.network()) && cidr.contains(cidr.broadcast()));
     });
+    holds("portals", [](std::uint32_t value) {
+        const Portal portal{{value}, *rc::gen::inRange<std::uint16_t>(1, 65535)};
+        RC_ASSERT(parse_portal(to_text(portal)).value() == portal);
+    });
     holds("services", [] {
         const auto first = *rc::gen::inRange<std::uint16_t>(1, 65535);
         const auto last = *rc::gen::inRange<std::uint16_t>(first, 65535);
@@ -138,6 +152,7 @@ TEST(Values, OfAnyTextEndInAVerdict) {
         holds_still(parse_network, text);
         holds_still(parse_interface_address, text);
         holds_still(parse_service, text);
+        holds_still(parse_portal, text);
         holds_still(parse_sha256, text);
     });
 }

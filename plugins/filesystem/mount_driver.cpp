@@ -1,0 +1,420 @@
+#include "plugins/filesystem/mount_driver.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <thread>
+
+#include "plugins/filesystem/filesystem_driver.hpp"
+
+namespace safe::filesystem {
+namespace {
+
+namespace fs = std::filesystem;
+using base::errno_text;
+using base::Error;
+using base::fail;
+using base::Result;
+using model::Absent;
+using model::Kind;
+using model::make_id;
+using model::Mode;
+using model::Observation;
+using model::Presence;
+using model::Present;
+using model::ResourceId;
+using model::Unknown;
+
+// Keys of attributes.
+constexpr std::string_view type_key = "filesystem";
+constexpr std::string_view access_key = "access";
+constexpr std::string_view device_key = "device";
+constexpr std::string_view options_key = "options";
+constexpr std::string_view directories_key = "directories";
+constexpr std::string_view provisioned_key = "provisioned";
+constexpr std::string_view elsewhere_key = "only-in-other-namespaces";
+
+// Labels: s_volume_name of ext4, sb_fname of xfs.
+constexpr std::size_t longest_ext4_label = 16;
+constexpr std::size_t longest_xfs_label = 12;
+
+constexpr int busy_tries = 20;
+constexpr std::chrono::milliseconds busy_pause{100};
+constexpr std::uint64_t little_space = 20;  // one in so many parts
+
+ResourceId mapping_of(const std::string& volume) { return make_id(Kind::mapping, volume); }
+
+std::string read_options(bool nodev, bool noexec, bool nosuid) {
+    std::vector<std::string_view> set;
+    if (nodev) set.emplace_back("nodev");
+    if (noexec) set.emplace_back("noexec");
+    if (nosuid) set.emplace_back("nosuid");
+    return fmt::format("{}", fmt::join(set, ", "));
+}
+
+bool has_disk(const specs::VmSpec& vm) { return *vm.role == specs::Role::workspace && vm.image.has_value(); }
+
+/// Guests that are paused in memory keep their disks open.
+bool stays_open(const specs::SafeSpec& spec, const specs::VolumeSpec& volume) {
+    return *volume.role == specs::VolumeRole::disks && spec.suspend && spec.suspend->value == specs::Suspend::ram &&
+           std::ranges::any_of(spec.vms, has_disk);
+}
+
+bool concerns(const model::Change& change, std::string_view key) {
+    return !change.path.empty() && change.path.front() == key;
+}
+
+const MountEntry* top(const std::vector<MountEntry>& entries, const fs::path& target) {
+    const MountEntry* last = nullptr;
+    for (const MountEntry& entry : entries)
+        if (entry.target == target) last = &entry;
+    return last;
+}
+
+}  // namespace
+
+/// One volume's place among the mounts.
+struct MountDriver::Seen {
+    const MountEntry* entry = nullptr;            // what is on top of its mount point
+    std::optional<dev_t> mapping = std::nullopt;  // the device that belongs there
+    bool ours = false;
+};
+
+MountDriver::MountDriver(const driver::Setting& setting, std::shared_ptr<Api> api)
+    : places_(setting.places), api_(std::move(api)) {
+    for (const specs::VolumeSpec& volume : setting.spec.volumes) roles_[volume.name] = *volume.role;
+}
+
+std::span<const Kind> MountDriver::kinds() const {
+    static constexpr std::array mine{Kind::mount};
+    return mine;
+}
+
+// --- what is wanted
+
+std::vector<Directory> MountDriver::directories(const std::string& volume) const {
+    const auto role = roles_.find(volume);
+    return role == roles_.end() ? std::vector<Directory>{} : directories_of(role->second);
+}
+
+model::Attributes MountDriver::wanted(const specs::VolumeSpec& volume) const {
+    model::Attributes attributes;
+    attributes.set(type_key, to_text(*volume.filesystem));
+    attributes.set(access_key, to_text(*volume.access));
+    attributes.set(device_key, places_.mapped(volume.name).string());
+    attributes.set(options_key, read_options(true, true, true));
+    attributes.set(provisioned_key, true);
+    if (const auto inside = directories_of(*volume.role); !inside.empty())
+        attributes.set(directories_key, wanted_directories(inside));
+    return attributes;
+}
+
+driver::Desire MountDriver::desire(const specs::SafeSpec& spec, Mode mode) const {
+    driver::Desire desire;
+    for (const specs::VolumeSpec& volume : spec.volumes) {
+        model::Resource resource{.id = make_id(Kind::mount, volume.name), .needs = {mapping_of(volume.name)}};
+        if (mode == Mode::open || stays_open(spec, volume)) {
+            resource.presence = Presence::present;
+            resource.attributes = wanted(volume);
+        }
+        desire.resources.push_back(std::move(resource));
+    }
+    return desire;
+}
+
+Presence MountDriver::orphan(const ResourceId& /*id*/, const Present& /*observed*/, Mode mode) const {
+    return mode == Mode::open ? Presence::present : Presence::absent;
+}
+
+// --- what is there
+
+model::Snapshot MountDriver::observe(const driver::Scope& scope, const driver::Context& /*context*/) {
+    model::Snapshot snapshot;
+    const auto entries = api_->mounts();
+    if (!entries) {
+        for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, Unknown{entries.error()});
+        snapshot.enumeration_failed = entries.error();
+        return snapshot;
+    }
+    for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, observation(id.name(), *entries));
+    if (scope.enumerate) add_orphans(*entries, snapshot);
+    if (!scope.ids.empty()) {
+        const auto shared = api_->in_hosts_namespace();
+        if (!shared)
+            snapshot.warnings.push_back(to_text(shared.error()));
+        else if (!*shared)
+            snapshot.refusals.push_back(
+                {"mount namespace",
+                 {"mount volumes for", "the hypervisor", "this process has a mount namespace of its own",
+                  "run it outside of any (a unit without PrivateMounts=, ProtectSystem= and the like)",
+                  Error::Kind::refused}});
+    }
+    warn_of_little_space(snapshot);
+    return snapshot;
+}
+
+Result<MountDriver::Seen> MountDriver::look(const std::string& volume, const std::vector<MountEntry>& entries) {
+    auto mapping = api_->device_of(places_.mapped(volume));
+    if (!mapping) return fail(mapping.error());
+    Seen seen{.entry = top(entries, places_.mount_point(volume)), .mapping = *mapping};
+    seen.ours = seen.entry != nullptr &&
+                (seen.entry->source == places_.mapped(volume) || (seen.mapping && seen.entry->device == *seen.mapping));
+    return seen;
+}
+
+Observation MountDriver::observation(const std::string& volume, const std::vector<MountEntry>& entries) {
+    const auto seen = look(volume, entries);
+    if (!seen) return Unknown{seen.error()};
+    if (seen->entry == nullptr) return not_mounted(volume, *seen);
+    if (!seen->ours)
+        return model::Foreign{
+            fmt::format("{} of type {} is mounted on {}", seen->entry->source, seen->entry->type,
+                        places_.mount_point(volume).string()),
+            fmt::format("if nobody needs it there, `umount {}`", places_.mount_point(volume).string())};
+    return mounted(volume, *seen);
+}
+
+Observation MountDriver::mounted(const std::string& volume, const Seen& seen) {
+    const MountEntry& entry = *seen.entry;
+    const bool current = seen.mapping && entry.device == *seen.mapping;
+    Present present{.attributes = {}, .needs = {mapping_of(volume)}};
+    present.attributes.set(type_key, entry.type);
+    present.attributes.set(access_key, entry.read_only ? "read-only" : "read-write");
+    present.attributes.set(device_key, current ? places_.mapped(volume).string() : "a mapping that is gone");
+    present.attributes.set(options_key, read_options(entry.nodev, entry.noexec, entry.nosuid));
+    std::error_code error;
+    const bool marked = fs::exists(marker_of(places_, volume), error);
+    if (error) return Unknown{{"look at", marker_of(places_, volume).string(), error.message(), "run as root"}};
+    present.attributes.set(provisioned_key, !marked);
+    if (const auto inside = directories(volume); !inside.empty())
+        present.attributes.set(directories_key, look_at_directories(places_.mount_point(volume), inside));
+    return present;
+}
+
+/// A copy in another mount namespace keeps the device as if it were mounted here: it is not gone.
+Observation MountDriver::not_mounted(const std::string& volume, const Seen& seen) {
+    if (!seen.mapping) return Absent{};
+    const auto elsewhere = api_->other_namespaces(*seen.mapping);
+    if (!elsewhere) return Unknown{elsewhere.error()};
+    if (elsewhere->empty()) return Absent{};
+    Present present{.attributes = {}, .needs = {mapping_of(volume)}};
+    present.attributes.set(elsewhere_key, true);
+    present.facts.set("holders", fmt::format("{}", fmt::join(*elsewhere, ", ")));
+    return present;
+}
+
+/// Mounts of volumes that left the file: whatever is directly below our directory and comes from a mapping of ours.
+void MountDriver::add_orphans(const std::vector<MountEntry>& entries, model::Snapshot& snapshot) {
+    for (const MountEntry& entry : entries) {
+        if (entry.target.parent_path() != places_.mount_root()) continue;
+        const std::string volume = entry.target.filename();
+        const ResourceId id = make_id(Kind::mount, volume);
+        if (snapshot.observations.contains(id)) continue;
+        Observation seen = observation(volume, entries);
+        if (!std::holds_alternative<model::Foreign>(seen)) snapshot.observations.emplace(id, std::move(seen));
+    }
+}
+
+void MountDriver::warn_of_little_space(model::Snapshot& snapshot) {
+    for (const auto& [id, seen] : snapshot.observations) {
+        const auto* present = std::get_if<Present>(&seen);
+        if (present == nullptr || present->attributes.find(elsewhere_key) != nullptr) continue;
+        const auto space = api_->space(places_.mount_point(id.name()));
+        if (!space) {
+            snapshot.warnings.push_back(to_text(space.error()));
+            continue;
+        }
+        const bool full = space->free < space->size / little_space;
+        if (full || space->free_inodes < space->inodes / little_space)
+            snapshot.warnings.push_back(fmt::format("{} is nearly full: less than a twentieth of its {} is free",
+                                                    to_text(id), full ? "space" : "inodes"));
+    }
+}
+
+// --- what it costs
+
+model::Assessment MountDriver::classify(model::Action action, const model::Resource& resource,
+                                        const Observation& observed, std::span<const model::Change> changes) const {
+    const auto about = [&](std::string_view key) {
+        return std::ranges::any_of(changes, [&](const model::Change& change) { return concerns(change, key); });
+    };
+    const auto* present = std::get_if<Present>(&observed);
+    const auto text = [&](std::string_view key) {
+        const auto* value = model::get<std::string>(
+            action == model::Action::remove && present != nullptr ? present->attributes : resource.attributes, key);
+        return value == nullptr ? std::string("?") : *value;
+    };
+    std::string summary = text(type_key);
+    if (text(access_key) == "read-only") summary += ", read-only";
+    if (resource.attributes.find(directories_key) != nullptr) summary += ", private to the hypervisor";
+    if (action == model::Action::add) return {"mount", std::move(summary)};
+    if (action == model::Action::remove)
+        return {"unmount", present != nullptr && present->attributes.find(elsewhere_key) != nullptr
+                               ? "it is still held by another mount namespace"
+                               : std::move(summary)};
+    if (about(elsewhere_key)) return {"mount", std::move(summary)};
+    if (about(type_key)) {
+        const std::string before =
+            present != nullptr && model::get<std::string>(present->attributes, type_key) != nullptr
+                ? *model::get<std::string>(present->attributes, type_key)
+                : "?";
+        return {.verb = "format",
+                .summary = fmt::format("{} as {}", before, text(type_key)),
+                .disruption = model::Disruption::irreversible,
+                .destroys = fmt::format("everything on the volume {}", resource.id.name())};
+    }
+    if (about(access_key) || about(device_key) || about(options_key))
+        return {.verb = "remount",
+                .summary = std::move(summary),
+                .disruption = model::Disruption::downtime,
+                .dependents_down = true};
+    return {"tidy", fmt::format("{} in its root", changes.size() == 1 ? "1 difference" : "differences"),
+            model::Disruption::live};
+}
+
+// --- how it is done
+
+Result<void> MountDriver::apply(const model::Step& step, const model::Resource& resource, const Observation& observed,
+                                const driver::Context& context) {
+    const std::string& volume = resource.id.name();
+    if (step.action == model::Action::remove) return unmount(volume, context);
+    const auto* present = std::get_if<Present>(&observed);
+    const bool here = present != nullptr && present->attributes.find(elsewhere_key) == nullptr;
+    if (here) {
+        // What a mount is made with differs: it is made anew. Else only what lies in it.
+        for (const std::string_view key : {type_key, access_key, device_key, options_key}) {
+            const auto* is = model::get<std::string>(present->attributes, key);
+            const auto* should = model::get<std::string>(resource.attributes, key);
+            if (is == nullptr || should == nullptr || *is == *should) continue;
+            if (auto gone = unmount(volume, context); !gone) return gone;
+            return mount(volume, resource.attributes);
+        }
+        return finish(volume);
+    }
+    return mount(volume, resource.attributes);
+}
+
+Result<void> MountDriver::mount(const std::string& volume, const model::Attributes& wanted) {
+    const auto* type = model::get<std::string>(wanted, type_key);
+    const auto* access = model::get<std::string>(wanted, access_key);
+    const fs::path device = places_.mapped(volume);
+    if (type == nullptr || access == nullptr)
+        return fail({"mount", volume, "what is wanted of it says no file system", "plan again with this build"});
+    auto there = api_->device_of(device);
+    if (!there) return fail(there.error());
+    if (!*there) return fail({"mount", volume, device.string() + " is not there", "unlock the volume first"});
+    std::error_code error;
+    const bool is_new = fs::exists(marker_of(places_, volume), error);
+    if (error) return fail({"look at", marker_of(places_, volume).string(), error.message(), "run as root"});
+    const std::size_t longest = *type == "xfs" ? longest_xfs_label : longest_ext4_label;
+    if (auto put = put_on({.name = volume,
+                           .device = device,
+                           .type = *type,
+                           .label = volume.substr(0, longest),
+                           .read_only = *access == "read-only",
+                           .is_new = is_new});
+        !put)
+        return put;
+    return finish(volume);
+}
+
+Result<void> MountDriver::put_on(const Volume& volume) {
+    const fs::path target = places_.mount_point(volume.name);
+    auto entries = api_->mounts();
+    if (!entries) return fail(entries.error());
+    auto seen = look(volume.name, *entries);
+    if (!seen) return fail(seen.error());
+    if (seen->ours) return {};
+    if (seen->entry != nullptr)
+        return fail({"mount", volume.name, fmt::format("{} is mounted there", seen->entry->source),
+                     fmt::format("if nobody needs it there, `umount {}`", target.string()), Error::Kind::refused});
+    if (auto place = make_place(places_.mount_root()); !place) return place;
+    if (auto gathered = api_->gather(places_.mount_root()); !gathered) return gathered;
+    if (auto place = make_place(target); !place) return place;
+    std::error_code error;
+    const bool empty = fs::is_empty(target, error);
+    if (error) return fail({"look into", target.string(), error.message(), "run as root"});
+    if (!empty)
+        return fail({"mount", volume.name,
+                     fmt::format("{} holds something, in clear, that would be hidden", target.string()),
+                     "look what it is, and move or remove it", Error::Kind::refused});
+    if (auto ready = make_ready(*api_, volume); !ready) return ready;
+    return api_->mount(volume.device, target, volume.type, volume.read_only);
+}
+
+Result<void> MountDriver::finish(const std::string& volume) {
+    const fs::path target = places_.mount_point(volume);
+    const fs::path marker = marker_of(places_, volume);
+    if (const auto inside = directories(volume); !inside.empty())
+        if (auto made = make_directories(target, inside); !made) return made;
+    std::error_code error;
+    if (!fs::exists(marker, error) && !error) return {};
+    const auto role = roles_.find(volume);
+    if (role != roles_.end() && role->second == specs::VolumeRole::data)
+        if (auto handed = hand_to_members(target); !handed) return handed;
+    fs::remove(marker, error);
+    if (error) return fail({"remove", marker.string(), error.message(), "run as root"});
+    return {};
+}
+
+Result<void> MountDriver::unmount(const std::string& volume, const driver::Context& context) {
+    // Several may lie on each other; each round takes the uppermost.
+    for (int round = 0; round < busy_tries; ++round) {
+        auto entries = api_->mounts();
+        if (!entries) return fail(entries.error());
+        auto seen = look(volume, *entries);
+        if (!seen) return fail(seen.error());
+        if (seen->entry == nullptr || !seen->ours) {
+            if (!seen->mapping) return {};
+            auto elsewhere = api_->other_namespaces(*seen->mapping);
+            if (!elsewhere) return fail(elsewhere.error());
+            if (elsewhere->empty()) return {};
+            return fail({"unmount", volume,
+                         fmt::format("unmounted here, it is still held by {}", fmt::join(*elsewhere, ", ")),
+                         "end these processes and apply again"});
+        }
+        if (auto off = take_off(volume, seen->entry->device, context); !off) return off;
+    }
+    return fail({"unmount", volume, "it is mounted again and again", "look for what mounts it"});
+}
+
+Result<void> MountDriver::take_off(const std::string& volume, dev_t device, const driver::Context& context) {
+    const fs::path target = places_.mount_point(volume);
+    for (int attempt = 0; attempt < busy_tries; ++attempt) {
+        auto unmounted = api_->unmount(target);
+        if (!unmounted) return fail(unmounted.error());
+        if (*unmounted == Unmounted::done) return {};
+        auto holders = api_->holders(device);
+        if (!holders) return fail(holders.error());
+        if (!holders->empty())
+            return fail({"unmount", target.string(), fmt::format("it is held by {}", fmt::join(*holders, ", ")),
+                         "end what holds it and apply again"});
+        // Held by the kernel for a moment, as by the last close of a file.
+        if (context.stop.stop_requested())
+            return fail({"unmount", target.string(), "interrupted", "apply again", Error::Kind::interrupted});
+        std::this_thread::sleep_for(busy_pause);
+    }
+    return fail({"unmount", target.string(), "it is busy, and no process, NFS client or mount namespace holds it",
+                 "look at `losetup -a`, `swapon` and `exportfs`, and apply again"});
+}
+
+// --- what others call
+
+fs::path marker_of(const driver::Places& places, const std::string& volume) {
+    return places.run_dir() / "provisioning" / volume;
+}
+
+std::vector<std::unique_ptr<driver::Driver>> make_drivers(const driver::Setting& setting) {
+    return make_drivers(setting, make_system_api());
+}
+
+std::vector<std::unique_ptr<driver::Driver>> make_drivers(const driver::Setting& setting, std::shared_ptr<Api> api) {
+    std::vector<std::unique_ptr<driver::Driver>> drivers;
+    drivers.push_back(std::make_unique<MountDriver>(setting, std::move(api)));
+    return drivers;
+}
+
+}  // namespace safe::filesystem

@@ -1,0 +1,56 @@
+// The driver itself; filesystem_driver.hpp hands it out. See there.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugins/filesystem/directories.hpp"
+#include "plugins/filesystem/filesystem_api.hpp"
+#include "plugins/filesystem/provisioning.hpp"
+#include "reconciler/driver/driver.hpp"
+#include "reconciler/driver/setting.hpp"
+
+namespace safe::filesystem {
+
+class MountDriver final : public driver::Driver {
+ public:
+    MountDriver(const driver::Setting& setting, std::shared_ptr<Api> api);
+
+    [[nodiscard]] std::span<const model::Kind> kinds() const override;
+    [[nodiscard]] driver::Desire desire(const specs::SafeSpec& spec, model::Mode mode) const override;
+    [[nodiscard]] model::Snapshot observe(const driver::Scope& scope, const driver::Context& context) override;
+    [[nodiscard]] model::Assessment classify(model::Action action, const model::Resource& resource,
+                                             const model::Observation& observed,
+                                             std::span<const model::Change> changes) const override;
+    [[nodiscard]] model::Presence orphan(const model::ResourceId& id, const model::Present& observed,
+                                         model::Mode mode) const override;
+    [[nodiscard]] base::Result<void> apply(const model::Step& step, const model::Resource& resource,
+                                           const model::Observation& observed, const driver::Context& context) override;
+
+ private:
+    struct Seen;
+
+    [[nodiscard]] model::Attributes wanted(const specs::VolumeSpec& volume) const;
+    [[nodiscard]] std::vector<Directory> directories(const std::string& volume) const;
+
+    base::Result<Seen> look(const std::string& volume, const std::vector<MountEntry>& entries);
+    model::Observation observation(const std::string& volume, const std::vector<MountEntry>& entries);
+    model::Observation mounted(const std::string& volume, const Seen& seen);
+    model::Observation not_mounted(const std::string& volume, const Seen& seen);
+    void add_orphans(const std::vector<MountEntry>& entries, model::Snapshot& snapshot);
+    void warn_of_little_space(model::Snapshot& snapshot);
+
+    base::Result<void> mount(const std::string& volume, const model::Attributes& wanted);
+    base::Result<void> put_on(const Volume& volume);
+    base::Result<void> finish(const std::string& volume);
+    base::Result<void> unmount(const std::string& volume, const driver::Context& context);
+    base::Result<void> take_off(const std::string& volume, dev_t device, const driver::Context& context);
+
+    driver::Places places_;
+    std::map<std::string, specs::VolumeRole> roles_;
+    std::shared_ptr<Api> api_;
+};
+
+}  // namespace safe::filesystem

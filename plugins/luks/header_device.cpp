@@ -1,0 +1,131 @@
+#include "plugins/luks/header_device.hpp"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace safe::luks {
+namespace {
+
+using base::Result;
+
+constexpr std::uint64_t claimed_size = 512;  // a sector is written whole or not at all
+
+std::unexpected<base::Error> device_error(std::string attempt, const std::filesystem::path& path, int error_number) {
+    return base::fail({.attempt = std::move(attempt),
+                       .object = path.string(),
+                       .cause = base::errno_text(error_number),
+                       .advice = error_number == EIO ? "is the storage reachable? Look at its side" : ""});
+}
+
+bool zeros(std::string_view bytes) { return bytes.find_first_not_of('\0') == std::string_view::npos; }
+
+}  // namespace
+
+Result<bool> HeaderDevice::exists(const std::filesystem::path& path) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) == 0) return true;
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    return device_error("look at", path, errno);
+}
+
+Result<HeaderDevice> HeaderDevice::open(const std::filesystem::path& path, Access access) {
+    const int mode = access == Access::write ? O_RDWR : O_RDONLY;
+    HeaderDevice device(base::FileDescriptor(::open(path.c_str(), mode | O_CLOEXEC | O_NONBLOCK)), path);
+    if (!device.file_) return device_error("open", path, errno);
+    struct stat status{};
+    if (::fstat(device.file_.get(), &status) != 0) return device_error("look at", path, errno);
+    if (S_ISREG(status.st_mode)) {
+        device.size_ = static_cast<std::uint64_t>(status.st_size);
+        return device;
+    }
+    if (!S_ISBLK(status.st_mode))
+        return base::fail({"open", path.string(), "it is neither a file nor a block device", "name the right one"});
+    unsigned physical = 0;
+    if (::ioctl(device.file_.get(), BLKGETSIZE64, &device.size_) != 0 ||
+        ::ioctl(device.file_.get(), BLKPBSZGET, &physical) != 0)
+        return device_error("ask for the size of", path, errno);
+    // Stale pages must not hide what the provider has changed meanwhile; nobody minds where that is not possible.
+    static_cast<void>(::posix_fadvise(device.file_.get(), 0, 0, POSIX_FADV_DONTNEED));
+    device.sector_size_ = physical >= 4096 ? 4096 : 512;
+    return device;
+}
+
+Result<std::string> HeaderDevice::read(std::uint64_t offset, std::uint64_t size) const {
+    std::string bytes(size, '\0');
+    std::size_t have = 0;
+    while (have < size) {
+        const ssize_t got = ::pread(file_.get(), bytes.data() + have, size - have, static_cast<off_t>(offset + have));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return device_error("read", path_, errno);
+        if (got == 0) break;
+        have += static_cast<std::size_t>(got);
+    }
+    bytes.resize(have);
+    return bytes;
+}
+
+Result<Copies> HeaderDevice::read_copies() const {
+    return luks::read_copies([this](std::uint64_t offset, std::uint64_t size) { return read(offset, size); });
+}
+
+Result<bool> HeaderDevice::blank() const {
+    if (size_ == 0) return false;
+    const std::uint64_t last = size_ > mebibyte ? size_ - mebibyte : 0;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> places{{0, mebibyte}, {last, mebibyte}};
+    for (const std::uint64_t offset : copy_sizes) places.emplace_back(offset, binary_size);
+    for (const auto& [offset, size] : places) {
+        const Result<std::string> bytes = read(offset, size);
+        if (!bytes) return base::fail(bytes.error());
+        if (!zeros(*bytes)) return false;
+    }
+    return true;
+}
+
+Result<void> HeaderDevice::put(std::string_view bytes, std::uint64_t offset) const {
+    while (!bytes.empty()) {
+        const ssize_t written = ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return device_error("write the header of", path_, errno);
+        bytes.remove_prefix(static_cast<std::size_t>(written));
+        offset += static_cast<std::uint64_t>(written);
+    }
+    return {};
+}
+
+Result<void> HeaderDevice::flush() const {
+    if (::fsync(file_.get()) != 0) return device_error("write the header of", path_, errno);
+    return {};
+}
+
+Result<void> HeaderDevice::claim(const std::string& image) const {
+    if (Result<void> written = put(std::string_view(image).substr(0, claimed_size), 0); !written) return written;
+    return flush();
+}
+
+Result<void> HeaderDevice::write(const std::string& image, std::uint64_t copy_size) const {
+    const std::string_view all = image;
+    const std::string_view areas = all.substr(2 * copy_size);
+    // What is the same is left alone: an area that holds a key in use is never written for another's sake.
+    const Result<std::string> there = read(2 * copy_size, areas.size());
+    if (!there) return base::fail(there.error());
+    constexpr std::size_t block = 4096;
+    for (std::size_t at = 0; at < areas.size(); at += block) {
+        const std::string_view fresh = areas.substr(at, block);
+        if (at + fresh.size() <= there->size() && std::string_view(*there).substr(at, block) == fresh) continue;
+        if (Result<void> written = put(fresh, 2 * copy_size + at); !written) return written;
+    }
+    if (Result<void> flushed = flush(); !flushed) return flushed;
+    for (const std::uint64_t offset : {std::uint64_t{0}, copy_size}) {
+        if (Result<void> written = put(all.substr(offset, copy_size), offset); !written) return written;
+        if (Result<void> flushed = flush(); !flushed) return flushed;
+    }
+    return {};
+}
+
+}  // namespace safe::luks

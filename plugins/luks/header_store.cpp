@@ -1,0 +1,187 @@
+#include "plugins/luks/header_store.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+
+#include "plugins/luks/tokens.hpp"
+#include "reconciler/base/file.hpp"
+#include "reconciler/base/file_descriptor.hpp"
+
+namespace safe::luks {
+namespace {
+
+using base::Result;
+namespace fs = std::filesystem;
+
+constexpr std::size_t record_limit = std::size_t{8} << 20U;
+constexpr std::size_t backups_kept = 8;
+constexpr std::string_view backup_prefix = "backup-";
+constexpr std::string_view backup_suffix = ".img";
+
+Json as_json(const Record& record) {
+    const Header& header = record.header;
+    return {{"version", 1},
+            {"uuid", header.uuid},
+            {"label", header.label},
+            {"subsystem", header.subsystem},
+            {"sequence", header.sequence},
+            {"copy_size", header.copy_size},
+            {"metadata", header.metadata},
+            {"slots", record.slots}};
+}
+
+std::optional<Record> from_json(const Json& json) {
+    if (!json.is_object() || json.value("version", Json()) != 1 || !json.contains("sequence") ||
+        !json["sequence"].is_number_unsigned() || !json.contains("copy_size") ||
+        !json["copy_size"].is_number_unsigned() || !json.contains("metadata") || !json["metadata"].is_object())
+        return std::nullopt;
+    Record record;
+    record.header = {.uuid = text_in(json, "uuid"),
+                     .label = text_in(json, "label"),
+                     .subsystem = text_in(json, "subsystem"),
+                     .sequence = json["sequence"].get<std::uint64_t>(),
+                     .copy_size = json["copy_size"].get<std::uint64_t>(),
+                     .salt = {},
+                     .metadata = json["metadata"]};
+    for (const auto& [slot, user] : object_in(json, "slots").items())
+        if (user.is_string()) record.slots.emplace(slot, user.get<std::string>());
+    return record;
+}
+
+/// "keyslot 3 is new", for one part of the metadata.
+void compare_part(std::string_view word, const Json& now, const Json& recorded, std::vector<std::string>& found) {
+    for (const auto& [key, value] : now.items()) {
+        if (!recorded.contains(key))
+            found.push_back(fmt::format("{} {} is new", word, key));
+        else if (recorded[key] != value)
+            found.push_back(fmt::format("{} {} is another", word, key));
+    }
+    for (const auto& [key, value] : recorded.items())
+        if (!now.contains(key)) found.push_back(fmt::format("{} {} is gone", word, key));
+}
+
+}  // namespace
+
+Record record_of(const Header& header, const std::optional<Record>& before) {
+    Record record{.header = header, .slots = {}};
+    record.header.salt.clear();
+    for (const auto& [slot, ignored] : object_in(header.metadata, "keyslots").items())
+        if (before && before->slots.contains(slot)) record.slots[slot] = before->slots.at(slot);
+    for (const UserToken& token : user_tokens(header))
+        for (const int slot : token.slots) record.slots[std::to_string(slot)] = token.user;
+    return record;
+}
+
+std::vector<std::string> differences(const Header& header, const Record& record) {
+    std::vector<std::string> found;
+    const Header& kept = record.header;
+    if (header.uuid != kept.uuid) found.push_back(fmt::format("its UUID is {}, not {}", header.uuid, kept.uuid));
+    if (header.subsystem != kept.subsystem || header.label != kept.label) found.emplace_back("its labels are others");
+    if (header.copy_size != kept.copy_size) found.emplace_back("its size is another");
+    if (header.sequence < kept.sequence)
+        found.push_back(fmt::format("it is an older one: sequence {} after {}", header.sequence, kept.sequence));
+    const auto part = [&](std::string_view word, const char* key) {
+        compare_part(word, object_in(header.metadata, key), object_in(kept.metadata, key), found);
+    };
+    part("the volume key", "digests");
+    part("keyslot", "keyslots");
+    part("token", "tokens");
+    part("data segment", "segments");
+    part("setting", "config");
+    if (found.empty() && (header.sequence != kept.sequence || header.metadata != kept.metadata))
+        found.push_back(fmt::format("it was written again: sequence {} after {}", header.sequence, kept.sequence));
+    return found;
+}
+
+Result<std::optional<Record>> HeaderStore::record() const { return load("record.json"); }
+
+Result<std::optional<Record>> HeaderStore::pending() const { return load("pending.json"); }
+
+Result<std::optional<Record>> HeaderStore::load(const std::string& name) const {
+    const fs::path path = folder_ / name;
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) != 0) {
+        if (errno == ENOENT) return Result<std::optional<Record>>(std::nullopt);
+        return base::fail({"read the record", path.string(), base::errno_text(errno), "run as root"});
+    }
+    if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 022U) != 0)
+        return base::fail({"trust the record", path.string(), "others than root may have written it",
+                           "find out who did; then move it away and `safectl header accept`"});
+    const Result<std::string> text = base::read_file(path, record_limit);
+    if (!text) return base::fail(text.error());
+    std::optional<Record> record = from_json(Json::parse(*text, nullptr, /*allow_exceptions=*/false));
+    if (!record)
+        return base::fail({"read the record", path.string(), "it is damaged",
+                           "move it away and confirm the header with a member's key: `safectl header accept`"});
+    return Result<std::optional<Record>>(std::move(record));
+}
+
+Result<void> HeaderStore::prepare() const {
+    std::error_code error;
+    fs::create_directories(folder_, error);
+    if (!error) fs::permissions(folder_, fs::perms::owner_all, error);
+    if (error) return base::fail({"make the folder", folder_.string(), error.message(), "run as root"});
+    return {};
+}
+
+Result<void> HeaderStore::announce(const Record& after) const {
+    if (Result<void> ready = prepare(); !ready) return ready;
+    return base::replace_file(folder_ / "pending.json", as_json(after).dump(1), 0600);
+}
+
+Result<void> HeaderStore::commit() const {
+    const Result<std::optional<Record>> announced = pending();
+    if (!announced) return base::fail(announced.error());
+    if (!*announced) return {};
+    if (::rename((folder_ / "pending.json").c_str(), (folder_ / "record.json").c_str()) != 0)
+        return base::fail({"replace", (folder_ / "record.json").string(), base::errno_text(errno), ""});
+    const base::FileDescriptor folder(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder || ::fsync(folder.get()) != 0)
+        return base::fail({"sync the folder", folder_.string(), base::errno_text(errno), ""});
+    return {};
+}
+
+Result<void> HeaderStore::withdraw() const {
+    if (::unlink((folder_ / "pending.json").c_str()) != 0 && errno != ENOENT)
+        return base::fail({"remove", (folder_ / "pending.json").string(), base::errno_text(errno), ""});
+    return {};
+}
+
+Result<void> HeaderStore::back_up(const std::string& image, std::uint64_t sequence) const {
+    if (Result<void> ready = prepare(); !ready) return ready;
+    const fs::path path = folder_ / fmt::format("{}{}{}", backup_prefix, sequence, backup_suffix);
+    if (Result<void> written = base::replace_file(path, image, 0600); !written) return written;
+    std::map<std::uint64_t, fs::path> kept = backups();
+    while (kept.size() > backups_kept) {
+        ::unlink(kept.begin()->second.c_str());
+        kept.erase(kept.begin());
+    }
+    return {};
+}
+
+fs::path HeaderStore::newest_backup() const {
+    const std::map<std::uint64_t, fs::path> kept = backups();
+    return kept.empty() ? fs::path() : kept.rbegin()->second;
+}
+
+std::map<std::uint64_t, fs::path> HeaderStore::backups() const {
+    std::map<std::uint64_t, fs::path> found;
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
+        const std::string name = entry.path().filename();
+        if (!name.starts_with(backup_prefix) || !name.ends_with(backup_suffix)) continue;
+        const char* const first = name.data() + backup_prefix.size();
+        const char* const last = name.data() + name.size() - backup_suffix.size();
+        std::uint64_t sequence = 0;
+        if (const auto [end, bad] = std::from_chars(first, last, sequence); bad == std::errc() && end == last)
+            found.emplace(sequence, entry.path());
+    }
+    return found;
+}
+
+}  // namespace safe::luks

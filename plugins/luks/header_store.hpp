@@ -1,0 +1,62 @@
+// What we remember of a volume's header, on the hypervisor's own disk and for root alone, below Places::headers():
+//
+//   record.json       the header as we last left it
+//   pending.json      the header as the change under way will leave it: written before the device is touched
+//   backup-<n>.img    header and keyslot areas before each change, n being the sequence they had; the last eight
+//
+// A header on the device that equals neither record nor pending was changed by somebody else. No secrets: a header
+// holds keys in encrypted form only, and a backup opens with the same passwords as the volume did when it was made.
+// Thread-safe for different volumes.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plugins/luks/header_image.hpp"
+#include "reconciler/base/result.hpp"
+
+namespace safe::luks {
+
+struct Record {
+    Header header;                             // all of it but the salt of its checksum
+    std::map<std::string, std::string> slots;  // whose each keyslot is, even if its token should vanish: "0" → "alice"
+    bool operator==(const Record&) const = default;
+};
+
+/// From a header that we have just made; `before` tells whose slots without a token are.
+[[nodiscard]] Record record_of(const Header& header, const std::optional<Record>& before);
+
+/// What differs, in words for people; empty when the header is the one on record.
+[[nodiscard]] std::vector<std::string> differences(const Header& header, const Record& record);
+
+class HeaderStore {
+ public:
+    explicit HeaderStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+    /// nullopt when there is none. An Error when there is one that cannot be read: unknown, never absent.
+    [[nodiscard]] base::Result<std::optional<Record>> record() const;
+    [[nodiscard]] base::Result<std::optional<Record>> pending() const;
+
+    /// Durable when it returns.
+    [[nodiscard]] base::Result<void> announce(const Record& after) const;
+    /// Makes what was announced the record; nothing to do when nothing was.
+    [[nodiscard]] base::Result<void> commit() const;
+    /// Forgets what was announced; nothing to do when nothing was.
+    [[nodiscard]] base::Result<void> withdraw() const;
+    /// `image` is header and keyslot areas. Keeps the last eight.
+    [[nodiscard]] base::Result<void> back_up(const std::string& image, std::uint64_t sequence) const;
+    /// The file with the highest sequence; empty when there is none.
+    [[nodiscard]] std::filesystem::path newest_backup() const;
+
+ private:
+    [[nodiscard]] base::Result<std::optional<Record>> load(const std::string& name) const;
+    [[nodiscard]] base::Result<void> prepare() const;
+    [[nodiscard]] std::map<std::uint64_t, std::filesystem::path> backups() const;
+
+    std::filesystem::path folder_;
+};
+
+}  // namespace safe::luks

@@ -1,0 +1,248 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "plugins/luks/drivers.hpp"
+#include "plugins/luks/header_policy.hpp"
+#include "plugins/luks/tokens.hpp"
+#include "reconciler/base/file.hpp"
+
+namespace safe::luks {
+namespace {
+
+using base::Error;
+using base::Result;
+using model::Assessment;
+using model::Kind;
+using model::Observation;
+using model::Resource;
+using model::ResourceId;
+using specs::VolumeSpec;
+
+constexpr std::array kind_of_mappings{Kind::mapping};
+constexpr std::string_view its_own = "its own";
+
+/// Paused guests keep their disks mapped while everything else is put away.
+bool stays_mapped(const specs::SafeSpec& spec, const VolumeSpec& volume) {
+    const bool has_workspace_disks = std::ranges::any_of(
+        spec.vms, [](const specs::VmSpec& vm) { return *vm.role == specs::Role::workspace && vm.image.has_value(); });
+    return *volume.role == specs::VolumeRole::disks && spec.suspend && **spec.suspend == specs::Suspend::ram &&
+           has_workspace_disks;
+}
+
+std::string plain(std::string uuid) {
+    std::erase(uuid, '-');
+    return uuid;
+}
+
+/// The UUID of the header in the UUID that libcryptsetup gives a mapping, "CRYPT-LUKS2-<32 digits>-<name>"; empty when
+/// it is none of that form.
+std::string header_uuid_in(const Mapping& mapping) {
+    constexpr std::string_view prefix = "CRYPT-LUKS2-";
+    constexpr std::size_t digits = 32;
+    if (mapping.uuid.size() != prefix.size() + digits + 1 + mapping.name.size() || !mapping.uuid.starts_with(prefix) ||
+        !mapping.uuid.ends_with("-" + mapping.name))
+        return {};
+    return mapping.uuid.substr(prefix.size(), digits);
+}
+
+class MappingDriver final : public driver::Driver {
+ public:
+    explicit MappingDriver(Ground ground)
+        : ground_(std::move(ground)), prefix_(ground_.setting.places.mapping_name("")) {}
+
+    [[nodiscard]] std::span<const Kind> kinds() const override { return kind_of_mappings; }
+
+    [[nodiscard]] driver::Desire desire(const specs::SafeSpec& spec, model::Mode mode) const override {
+        driver::Desire desire;
+        for (const VolumeSpec& volume : spec.volumes) {
+            Resource mapping{.id = make_id(Kind::mapping, volume.name), .needs = needs_of(volume.name)};
+            if (mode == model::Mode::open || stays_mapped(spec, volume)) {
+                mapping.presence = model::Presence::present;
+                mapping.attributes.set("access", to_text(*volume.access))
+                    .set("container", its_own)
+                    .set("state", "active");
+            }
+            if (stays_mapped(spec, volume))
+                mapping.notes.push_back(fmt::format("{} stays open in every mode, under paused guests (suspend: ram)",
+                                                    to_text(mapping.id)));
+            desire.resources.push_back(std::move(mapping));
+        }
+        return desire;
+    }
+
+    model::Snapshot observe(const driver::Scope& scope, const driver::Context& /*context*/) override {
+        model::Snapshot snapshot;
+        const Result<std::vector<Mapping>> all = ground_.api->mappings();
+        if (!all) {
+            snapshot.enumeration_failed = all.error();
+            for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, model::Unknown{all.error()});
+            return snapshot;
+        }
+        for (const ResourceId& id : scope.ids)
+            snapshot.observations.emplace(id, judge(id.name(), find(*all, id.name())));
+        if (!scope.enumerate) return snapshot;
+        for (const Mapping& mapping : *all) {
+            if (!mapping.name.starts_with(prefix_)) continue;
+            const std::string volume = mapping.name.substr(prefix_.size());
+            const ResourceId id = make_id(Kind::mapping, volume);
+            // Another safe may be called like the beginning of a volume's name: what left the file is ours by record.
+            if (volume.empty() || snapshot.observations.contains(id) || !on_record(volume, mapping)) continue;
+            snapshot.observations.emplace(id, judge(volume, &mapping));
+        }
+        return snapshot;
+    }
+
+    [[nodiscard]] Assessment classify(model::Action action, const Resource& resource, const Observation& /*observed*/,
+                                      std::span<const model::Change> changes) const override {
+        if (action == model::Action::remove) return {.verb = "close", .summary = "its key is wiped"};
+        const VolumeSpec* volume = ground_.volume(resource.id.name());
+        const bool vault = volume != nullptr && ground_.is_vault(*volume);
+        Assessment assessment{.verb = action == model::Action::add ? "unlock" : "reopen",
+                              .summary = vault ? "with a member's key" : "with its key from the vault"};
+        if (vault && ground_.setting.keys.member() == nullptr) assessment.waits_for = "a key";
+        if (action == model::Action::change) {
+            assessment.disruption = model::Disruption::downtime;
+            assessment.dependents_down = true;
+            for (const model::Change& change : changes)
+                assessment.summary += fmt::format(": {} is not as wanted", model::to_text(change.path));
+        }
+        return assessment;
+    }
+
+    [[nodiscard]] model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
+                                         model::Mode mode) const override {
+        return mode == model::Mode::open ? model::Presence::present : model::Presence::absent;
+    }
+
+    Result<void> apply(const model::Step& step, const Resource& resource, const Observation& /*observed*/,
+                       const driver::Context& context) override {
+        const std::string& volume = resource.id.name();
+        if (step.action != model::Action::add)
+            if (Result<void> closed = close(volume); !closed) return closed;
+        return step.action == model::Action::remove ? Result<void>() : open(volume, context);
+    }
+
+ private:
+    // --- looking
+
+    [[nodiscard]] std::vector<ResourceId> needs_of(const std::string& volume) const {
+        std::vector<ResourceId> needs{make_id(Kind::container, volume)};
+        const VolumeSpec* vault = ground_.vault();
+        if (vault != nullptr && vault->name != volume) needs.push_back(make_id(Kind::mount, vault->name));
+        return needs;
+    }
+
+    [[nodiscard]] const Mapping* find(const std::vector<Mapping>& all, const std::string& volume) const {
+        const auto found = std::ranges::find(all, ground_.setting.places.mapping_name(volume), &Mapping::name);
+        return found != all.end() ? &*found : nullptr;
+    }
+
+    [[nodiscard]] bool on_record(const std::string& volume, const Mapping& mapping) const {
+        const auto record = HeaderStore(ground_.setting.places.headers(volume)).record();
+        return record && *record && plain((*record)->header.uuid) == header_uuid_in(mapping);
+    }
+
+    [[nodiscard]] Observation judge(const std::string& volume, const Mapping* mapping) const {
+        if (mapping == nullptr) return model::Absent{};
+        const std::string uuid = header_uuid_in(*mapping);
+        if (uuid.empty())
+            return model::Foreign{
+                fmt::format("the device {} was not made for a LUKS2 volume of that name", mapping->name),
+                fmt::format("if nobody needs it: `dmsetup remove {}`", mapping->name)};
+        const auto record = HeaderStore(ground_.setting.places.headers(volume)).record();
+        if (!record) return model::Unknown{record.error()};
+        model::Present present{.attributes = {}, .needs = needs_of(volume)};
+        present.attributes.set("access", mapping->read_only ? "read-only" : "read-write")
+            .set("container",
+                 !*record || plain((*record)->header.uuid) == uuid ? std::string(its_own) : "another: " + uuid)
+            .set("state", mapping->suspended ? "suspended" : "active");
+        present.facts.set("device", mapping->device).set("uuid", mapping->uuid);
+        return present;
+    }
+
+    // --- doing
+
+    Result<void> open(const std::string& name, const driver::Context& context) {
+        const VolumeSpec* volume = ground_.volume(name);
+        if (volume == nullptr) return base::fail({"open", "mapping/" + name, "no such volume is declared", ""});
+        const VolumeHeader header = ground_.header(*volume);
+        const Result<Taken> taken = header.take();
+        if (!taken) return base::fail(taken.error());
+        if (cipher_of(taken->header) != *volume->encryption.cipher ||
+            key_bits_of(taken->header) != *volume->encryption.key_size)
+            return base::fail({"open", "mapping/" + name, "it is not encrypted as the spec says", "plan again",
+                               Error::Kind::refused});
+        const Result<Unlock> unlock = ground_.unlock(*volume, taken->header);
+        if (!unlock) return base::fail(unlock.error());
+        const bool read_only = *volume->access == specs::Access::read_only;
+        // Before the mapping is there, so that it is never missing; without the mapping it allows nothing.
+        if (!read_only && has_provisioning_token(taken->header))
+            if (Result<void> marked = mark(name); !marked) return marked;
+        context.say("deriving the key");
+        const Outcome<int> slot = ground_.api->activate(
+            taken->image, *unlock,
+            {.name = ground_.setting.places.mapping_name(name), .device = header.device(), .read_only = read_only});
+        if (slot) return {};
+        const driver::MemberKey* member = ground_.setting.keys.member();
+        return base::fail(explain(slot.error(), "mapping/" + name,
+                                  ground_.is_vault(*volume) && member != nullptr ? member->user : ""));
+    }
+
+    Result<void> mark(const std::string& volume) const {
+        const std::filesystem::path marker = ground_.marker(volume);
+        std::error_code error;
+        std::filesystem::create_directories(marker.parent_path(), error);
+        if (error) return base::fail({"make", marker.parent_path().string(), error.message(), ""});
+        return base::replace_file(marker, {}, 0644);
+    }
+
+    Result<void> close(const std::string& volume) {
+        const std::string name = ground_.setting.places.mapping_name(volume);
+        if (const Outcome<void> closed = ground_.api->deactivate(name); !closed)
+            return base::fail(still_held(closed.error(), volume, name));
+        const Result<std::vector<Mapping>> left = ground_.api->mappings();
+        if (!left) return base::fail(left.error());
+        // By UUID too: a device that was renamed still holds the key.
+        const auto there = std::ranges::find_if(*left, [&](const Mapping& mapping) {
+            return mapping.name == name ||
+                   (mapping.uuid.starts_with("CRYPT-LUKS2-") && mapping.uuid.ends_with("-" + name));
+        });
+        if (there != left->end())
+            return base::fail({"close", "mapping/" + volume,
+                               fmt::format("the device {} ({}) is still there", there->name, there->device),
+                               "look at `dmsetup info`"});
+        if (::unlink(ground_.marker(volume).c_str()) != 0 && errno != ENOENT)
+            return base::fail({"remove", ground_.marker(volume).string(), base::errno_text(errno), ""});
+        return {};
+    }
+
+    [[nodiscard]] Error still_held(const Failure& failure, const std::string& volume, const std::string& name) const {
+        Error error = failure.error;
+        error.object = "mapping/" + volume;
+        if (failure.code != Failure::Code::in_use) return error;
+        const Result<std::vector<Mapping>> all = ground_.api->mappings();
+        const Mapping* mapping = all ? find(*all, volume) : nullptr;
+        if (mapping != nullptr && !mapping->holders.empty())
+            error.cause = fmt::format("{} still holds it", fmt::join(mapping->holders, ", "));
+        if (error.advice.empty())
+            error.advice =
+                fmt::format("see who holds it: `fuser -vam /dev/mapper/{0}`, `grep {0} /proc/*/mountinfo`", name);
+        return error;
+    }
+
+    const Ground ground_;
+    const std::string prefix_;
+};
+
+}  // namespace
+
+std::unique_ptr<driver::Driver> make_mapping_driver(Ground ground) {
+    return std::make_unique<MappingDriver>(std::move(ground));
+}
+
+}  // namespace safe::luks

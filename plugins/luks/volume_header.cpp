@@ -1,0 +1,353 @@
+#include "plugins/luks/volume_header.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "plugins/luks/header_policy.hpp"
+
+namespace safe::luks {
+namespace {
+
+using base::Error;
+using base::Result;
+
+Sighting unknown(Error error) { return {.what = Sighting::What::unknown, .error = std::move(error)}; }
+
+Reader reader_of(const std::string& image) {
+    return [&image](std::uint64_t offset, std::uint64_t size) {
+        return Result<std::string>(offset < image.size() ? image.substr(offset, size) : std::string());
+    };
+}
+
+std::string damage_of(const Copies& copies) {
+    if (!copies.primary_fault.empty()) return "the first copy: " + copies.primary_fault;
+    if (!copies.secondary_fault.empty()) return "the second copy: " + copies.secondary_fault;
+    return {};
+}
+
+/// Of the one volume key that a sound header has.
+std::string volume_key_digest(const Header& header) {
+    const Json& digests = object_in(header.metadata, "digests");
+    return digests.empty() ? std::string() : text_in(digests.begin().value(), "digest");
+}
+
+bool same(const Header& one, const Header& other) {
+    return one.uuid == other.uuid && one.label == other.label && one.subsystem == other.subsystem &&
+           one.sequence == other.sequence && one.copy_size == other.copy_size && one.metadata == other.metadata;
+}
+
+}  // namespace
+
+VolumeHeader::VolumeHeader(const driver::Places& places, const specs::VolumeSpec& volume)
+    : name_(volume.name),
+      subsystem_(places.subsystem(volume.name)),
+      device_(places.device(volume)),
+      attached_by_session_(volume.iscsi.has_value()),
+      store_(places.headers(volume.name)) {}
+
+Sighting VolumeHeader::look() const {
+    const Result<bool> there = HeaderDevice::exists(device_);
+    if (!there) return unknown(there.error());
+    if (!*there) {
+        if (attached_by_session_) return detached();
+        return unknown({"look at", device_.string(), "there is no such file or device",
+                        "make it, or correct the volume's place in the spec"});
+    }
+    const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::read);
+    if (!device) return unknown(device.error());
+    const Result<Copies> copies = device->read_copies();
+    if (!copies) return unknown(copies.error());
+    return judge(*copies, *device);
+}
+
+Sighting VolumeHeader::detached() const {
+    Result<std::optional<Record>> record = store_.record();
+    if (!record) return unknown(record.error());
+    Sighting sighting{.what = Sighting::What::detached};
+    if (*record) {
+        sighting.header = (*record)->header;
+        sighting.record = *std::move(record);
+    }
+    return sighting;
+}
+
+Sighting VolumeHeader::judge(const Copies& copies, const HeaderDevice& device) const {
+    const Result<std::optional<Record>> record = store_.record();
+    if (!record) return unknown(record.error());
+    const Result<std::optional<Record>> pending = store_.pending();
+    if (!pending) return unknown(pending.error());
+    if (!copies.any_magic) return judge_without(device, *record);
+    return copies.header ? judge_good(copies, *record, *pending) : judge_damaged(copies, *record, *pending);
+}
+
+/// No LUKS header of any kind.
+Sighting VolumeHeader::judge_without(const HeaderDevice& device, const std::optional<Record>& record) const {
+    if (record) {
+        const std::filesystem::path backup = store_.newest_backup();
+        return unknown({"find the header on", device_.string(), "it is gone, and this volume is on record with one",
+                        backup.empty() ? "is it the right device?"
+                                       : fmt::format("is it the right device? If so, `safectl header restore {}` "
+                                                     "writes back {}",
+                                                     name_, backup.string())});
+    }
+    const Result<bool> blank = device.blank();
+    if (!blank) return unknown(blank.error());
+    if (*blank) return {.what = Sighting::What::blank};
+    return {.what = Sighting::What::foreign,
+            .error = {"use", device_.string(), "there is something on it that is not ours",
+                      "name the right device; if nobody needs what is there, overwrite it with zeros"}};
+}
+
+Sighting VolumeHeader::judge_damaged(const Copies& copies, const std::optional<Record>& record,
+                                     const std::optional<Record>& pending) const {
+    if (!record && pending && copies.claimed_subsystem == subsystem_ && copies.claimed_uuid == pending->header.uuid)
+        return {.what = Sighting::What::unfinished};
+    if (!record && copies.claimed_subsystem != subsystem_)
+        return {.what = Sighting::What::foreign,
+                .error = {"use", device_.string(), "there is a LUKS header on it that is not ours",
+                          "name the right device"}};
+    const std::filesystem::path backup = store_.newest_backup();
+    return unknown({"read the header of", device_.string(),
+                    fmt::format("both copies are damaged: the first, {}; the second, {}", copies.primary_fault,
+                                copies.secondary_fault),
+                    backup.empty()
+                        ? "without a header nothing of it can be read; look for a backup elsewhere"
+                        : fmt::format("`safectl header restore {}` writes back {}", name_, backup.string())});
+}
+
+Sighting VolumeHeader::judge_good(const Copies& copies, const std::optional<Record>& record,
+                                  const std::optional<Record>& pending) const {
+    const Header& header = *copies.header;
+    if (header.subsystem != subsystem_) {
+        if (record)
+            return unknown(changed({fmt::format("it bears the mark {:?}, not {:?}", header.subsystem, subsystem_)}));
+        return {.what = Sighting::What::foreign,
+                .error = {"use", device_.string(),
+                          header.subsystem.empty() ? "it holds a LUKS volume without our mark"
+                                                   : fmt::format("it holds the LUKS volume {:?}", header.subsystem),
+                          "name the right device"}};
+    }
+    if (!record && object_in(header.metadata, "keyslots").empty()) return {.what = Sighting::What::unfinished};
+    if (const std::vector<std::string> faults = faults_of(header); !faults.empty())
+        return unknown({"trust the header of", device_.string(), fmt::format("it {}", fmt::join(faults, "; it ")),
+                        "the provider or another tool changed it; compare with the backup beside its record"});
+    for (const std::optional<Record>* known : {&record, &pending})
+        if (*known && differences(header, **known).empty())
+            return {.what = Sighting::What::ours,
+                    .error = {},
+                    .header = header,
+                    .record = **known,
+                    .damage = damage_of(copies)};
+    if (record) return unknown(changed(differences(header, *record)));
+    return unknown(
+        {"trust the header of", device_.string(), "this hypervisor has no record of it",
+         fmt::format("confirm with a member's key that it is the right one: `safectl header accept {}`", name_)});
+}
+
+Error VolumeHeader::changed(const std::vector<std::string>& found) const {
+    return {
+        .attempt = "trust the header of",
+        .object = device_.string(),
+        .cause = fmt::format("it has changed since it was recorded: {}", fmt::join(found, ", ")),
+        .advice = fmt::format("find out who did it; a member's key confirms it: `safectl header accept {}`", name_)};
+}
+
+Result<std::string> VolumeHeader::image_of(const Header& header, const HeaderDevice& device) const {
+    const std::uint64_t end = end_of_areas(header);
+    Result<std::string> copies = render_both(header);
+    if (!copies) return copies;
+    Result<std::string> areas = device.read(2 * header.copy_size, end - 2 * header.copy_size);
+    if (!areas) return areas;
+    if (areas->size() + 2 * header.copy_size != end)
+        return base::fail({"read the keyslots of", device_.string(), "the device ends inside them", ""});
+    return *copies + *areas;
+}
+
+Result<Taken> VolumeHeader::take() const {
+    const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::read);
+    if (!device) return base::fail(device.error());
+    const Result<Copies> copies = device->read_copies();
+    if (!copies) return base::fail(copies.error());
+    Sighting seen = judge(*copies, *device);
+    if (seen.what != Sighting::What::ours)
+        return base::fail(seen.error.cause.empty()
+                              ? Error{"use", device_.string(), "there is no header of ours on it", "plan again"}
+                              : seen.error);
+    Result<std::string> image = image_of(*seen.header, *device);
+    if (!image) return base::fail(image.error());
+    return Taken{.header = *std::move(seen.header),
+                 .record = *std::move(seen.record),
+                 .image = *std::move(image),
+                 .damage = std::move(seen.damage)};
+}
+
+Result<Taken> VolumeHeader::judge_image(const std::string& image) const {
+    const Result<Copies> copies = luks::read_copies(reader_of(image));
+    if (!copies) return base::fail(copies.error());
+    const auto refuse = [&](std::string cause) {
+        return base::fail({"trust the header of", device_.string(), std::move(cause), "", Error::Kind::refused});
+    };
+    if (!copies->header) return refuse("it is damaged");
+    const Header& header = *copies->header;
+    if (header.subsystem != subsystem_) return refuse(fmt::format("it bears the mark {:?}", header.subsystem));
+    if (const std::vector<std::string> faults = faults_of(header); !faults.empty())
+        return refuse(fmt::format("it {}", fmt::join(faults, "; it ")));
+    const std::uint64_t end = end_of_areas(header);
+    if (image.size() < end) return refuse("its keyslots are cut off");
+    const Result<std::string> rendered = render_both(header);
+    if (!rendered) return base::fail(rendered.error());
+    return Taken{.header = header,
+                 .record = record_of(header, std::nullopt),
+                 .image = *rendered + image.substr(2 * header.copy_size, end - 2 * header.copy_size)};
+}
+
+/// A change that was written and not yet recorded when somebody ended us is the record from now on.
+Result<void> VolumeHeader::settle() const {
+    const Result<std::optional<Record>> pending = store_.pending();
+    if (!pending) return base::fail(pending.error());
+    if (!*pending) return {};
+    const Sighting seen = look();
+    if (seen.what != Sighting::What::ours) return base::fail(seen.error);
+    return *seen.record == **pending ? store_.commit() : store_.withdraw();
+}
+
+Result<void> VolumeHeader::write(const HeaderDevice& device, const Taken& fresh) const {
+    if (Result<void> written = device.write(fresh.image, fresh.header.copy_size); !written) return written;
+    const Result<Copies> again = device.read_copies();
+    if (!again) return base::fail(again.error());
+    if (!again->sound() || !same(*again->header, fresh.header))
+        return base::fail({"verify the header of", device_.string(), "the device does not give back what was written",
+                           "look at its side; the header before is kept beside the record"});
+    return store_.commit();
+}
+
+Result<void> VolumeHeader::put(const Taken& before, const std::string& image) const {
+    Result<Taken> fresh = judge_image(image);
+    if (!fresh) return base::fail(fresh.error());
+    if (fresh->header.uuid != before.header.uuid || fresh->header.sequence <= before.header.sequence ||
+        volume_key_digest(fresh->header) != volume_key_digest(before.header))
+        return base::fail({"change the header of", device_.string(), "the new one is not a change of the old", "",
+                           Error::Kind::refused});
+    if (Result<void> settled = settle(); !settled) return settled;
+    const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
+    if (!device) return base::fail(device.error());
+    if (Result<void> kept = store_.back_up(before.image, before.header.sequence); !kept) return kept;
+    fresh->record = record_of(fresh->header, before.record);
+    if (Result<void> announced = store_.announce(fresh->record); !announced) return announced;
+    const Result<Copies> now = device->read_copies();
+    if (!now || !now->header || !same(*now->header, before.header)) {
+        static_cast<void>(store_.withdraw());
+        return base::fail(now ? Error{"change the header of", device_.string(), "it has changed since it was read",
+                                      "look at a new plan and apply again", Error::Kind::refused}
+                              : now.error());
+    }
+    return write(*device, *fresh);
+}
+
+Result<std::string> VolumeHeader::uuid_for_create() const {
+    const Result<std::optional<Record>> pending = store_.pending();
+    if (!pending) return base::fail(pending.error());
+    // What was cut short is known by its UUID: with another one it would be nobody's.
+    if (*pending) return (*pending)->header.uuid;
+    const Result<base::Secret> random = base::Secret::random(16);
+    if (!random) return base::fail(random.error());
+    std::string uuid;
+    for (std::size_t i = 0; i < random->size(); ++i) {
+        auto byte = std::to_integer<unsigned>(random->bytes()[i]);
+        if (i == 6) byte = (byte & 0x0fU) | 0x40U;  // version 4
+        if (i == 8) byte = (byte & 0x3fU) | 0x80U;  // of RFC 4122
+        uuid += fmt::format("{}{:02x}", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", byte);
+    }
+    return uuid;
+}
+
+Result<void> VolumeHeader::create(const std::string& image) const {
+    Result<Taken> fresh = judge_image(image);
+    if (!fresh) return base::fail(fresh.error());
+    const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
+    if (!device) return base::fail(device.error());
+    if (device->size() < data_offset_of(fresh->header) + 16 * mebibyte)
+        return base::fail({"format", device_.string(), "it is too small", "use one of at least 32 MiB"});
+    if (Result<void> announced = store_.announce(fresh->record); !announced) return announced;
+    // Looked at once more with the announcement already made, so that nothing lies between this and the first write but
+    // this process.
+    const Result<Copies> copies = device->read_copies();
+    if (!copies) return base::fail(copies.error());
+    const Sighting seen = judge(*copies, *device);
+    const bool ours_unfinished = seen.what == Sighting::What::unfinished;
+    if (seen.what != Sighting::What::blank && !ours_unfinished)
+        return base::fail({"format", device_.string(), "it is not blank any more", "plan again", Error::Kind::refused});
+    if (Result<void> claimed = device->claim(fresh->image); !claimed) return claimed;
+    return write(*device, *fresh);
+}
+
+Result<void> VolumeHeader::repair() const {
+    const Result<Taken> good = take();
+    if (!good) return base::fail(good.error());
+    if (good->damage.empty()) return {};
+    if (Result<void> settled = settle(); !settled) return settled;
+    const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
+    if (!device) return base::fail(device.error());
+    if (Result<void> kept = store_.back_up(good->image, good->header.sequence); !kept) return kept;
+    return write(*device, *good);
+}
+
+Result<Taken> VolumeHeader::take_unrecorded() const {
+    const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::read);
+    if (!device) return base::fail(device.error());
+    const Result<Copies> copies = device->read_copies();
+    if (!copies) return base::fail(copies.error());
+    if (!copies->header || !faults_of(*copies->header).empty()) {
+        const Sighting seen = judge(*copies, *device);
+        return base::fail(seen.error.cause.empty()
+                              ? Error{"find a header on", device_.string(), "there is none", "", Error::Kind::refused}
+                              : seen.error);
+    }
+    const Result<std::string> image = image_of(*copies->header, *device);
+    if (!image) return base::fail(image.error());
+    return judge_image(*image);
+}
+
+Result<void> VolumeHeader::accept(const Taken& taken) const {
+    const Result<std::optional<Record>> record = store_.record();
+    if (!record) return base::fail(record.error());
+    const auto refuse = [&](std::string cause, std::string advice) {
+        return base::fail(
+            {"accept the header of", device_.string(), std::move(cause), std::move(advice), Error::Kind::refused});
+    };
+    if (*record && taken.header.sequence < (*record)->header.sequence)
+        return refuse(
+            fmt::format("it is an older one: sequence {} after {}", taken.header.sequence, (*record)->header.sequence),
+            fmt::format("somebody put an old header back, with keys that were revoked since; "
+                        "`safectl header restore {}` writes back the newest backup",
+                        name_));
+    if (*record && object_in((*record)->header.metadata, "digests") != object_in(taken.header.metadata, "digests"))
+        return refuse("it is for another volume key: not the volume that was recorded",
+                      "find out where the recorded volume is; a new one needs its record moved away");
+    if (Result<void> kept = store_.back_up(taken.image, taken.header.sequence); !kept) return kept;
+    if (Result<void> announced = store_.announce(record_of(taken.header, *record)); !announced) return announced;
+    return store_.commit();
+}
+
+Result<void> VolumeHeader::restore(const std::string& backup) const {
+    Result<Taken> old = judge_image(backup);
+    if (!old) return base::fail(old.error());
+    const Result<std::optional<Record>> record = store_.record();
+    if (!record) return base::fail(record.error());
+    if (*record && ((*record)->header.uuid != old->header.uuid ||
+                    object_in((*record)->header.metadata, "digests") != object_in(old->header.metadata, "digests")))
+        return base::fail({"restore", device_.string(), "the backup is another volume's", "", Error::Kind::refused});
+    // The sequence goes on from the highest there was: what is put back by its name is the newest state, not an old
+    // one.
+    if (*record && (*record)->header.sequence > old->header.sequence) old->header.sequence = (*record)->header.sequence;
+    ++old->header.sequence;
+    const Result<std::string> copies = render_both(old->header);
+    if (!copies) return base::fail(copies.error());
+    old->image.replace(0, copies->size(), *copies);
+    const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
+    if (!device) return base::fail(device.error());
+    if (Result<void> announced = store_.announce(record_of(old->header, *record)); !announced) return announced;
+    return write(*device, *old);
+}
+
+}  // namespace safe::luks

@@ -1,0 +1,100 @@
+// The header of one volume of the safe, with all that must agree before it is used: the device, the policy, the record.
+// Looking never writes. A header is taken off the device once; what was judged is what is used, and a change is made to
+// that copy, kept (backup, record), and only then written to the device. Thread-safe for different volumes; for one
+// volume, callers let one change at a time happen (the safe's lock file).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "plugins/luks/header_device.hpp"
+#include "plugins/luks/header_store.hpp"
+#include "plugins/luks/luks_api.hpp"
+#include "reconciler/driver/places.hpp"
+#include "specs/spec.hpp"
+
+namespace safe::luks {
+
+/// What one look found.
+struct Sighting {
+    enum class What {
+        detached,    // nothing is attached; `header` is the record's, when there is one
+        blank,       // proven blank, and never anything else that we know of
+        unfinished,  // our own format, cut short: it may be begun anew
+        foreign,     // something else is there
+        unknown,     // it cannot be told, or must not be used; `error` says why
+        ours,
+    };
+    What what = What::unknown;
+    base::Error error = {};                       // for foreign and unknown
+    std::optional<Header> header = std::nullopt;  // for ours, and detached
+    std::optional<Record> record = std::nullopt;  // that agrees with it
+    std::string damage = {};                      // of one of the two copies; empty: both are good
+};
+
+/// A header off the device, judged, with its keyslot areas.
+struct Taken {
+    Header header;
+    Record record;
+    std::string image;
+    std::string damage = {};
+};
+
+class VolumeHeader {
+ public:
+    VolumeHeader(const driver::Places& places, const specs::VolumeSpec& volume);
+
+    [[nodiscard]] const std::string& volume() const { return name_; }
+    [[nodiscard]] const std::filesystem::path& device() const { return device_; }
+    [[nodiscard]] const HeaderStore& store() const { return store_; }
+
+    [[nodiscard]] Sighting look() const;
+
+    /// An Error unless the header is ours, sound by policy and on record.
+    [[nodiscard]] base::Result<Taken> take() const;
+
+    /// Replaces the header that was taken by `image` (as an Api call returned it): checked, backed up, announced,
+    /// written, read back, put on record. Refused, and nothing written, when the device has changed since it was taken.
+    [[nodiscard]] base::Result<void> put(const Taken& before, const std::string& image) const;
+
+    /// The UUID that a first header is to have: that of one that was cut short, else a new one.
+    [[nodiscard]] base::Result<std::string> uuid_for_create() const;
+    /// Puts the first header on a device that is blank, or holds our own unfinished one. Refused otherwise.
+    [[nodiscard]] base::Result<void> create(const std::string& image) const;
+
+    /// Writes both copies anew from the good one.
+    [[nodiscard]] base::Result<void> repair() const;
+
+    /// The header on the device as it is, with its areas, judged by policy and mark alone: for confirming it with a
+    /// key.
+    [[nodiscard]] base::Result<Taken> take_unrecorded() const;
+    /// Makes what was taken the record. The sequence never goes down: an older header is refused.
+    [[nodiscard]] base::Result<void> accept(const Taken& taken) const;
+    /// Writes a backup back over whatever is there. Refused for another volume's.
+    [[nodiscard]] base::Result<void> restore(const std::string& backup) const;
+
+    /// Judges a whole backup or image: header, policy and mark.
+    [[nodiscard]] base::Result<Taken> judge_image(const std::string& image) const;
+
+ private:
+    [[nodiscard]] Sighting judge(const Copies& copies, const HeaderDevice& device) const;
+    [[nodiscard]] Sighting judge_good(const Copies& copies, const std::optional<Record>& record,
+                                      const std::optional<Record>& pending) const;
+    [[nodiscard]] Sighting judge_damaged(const Copies& copies, const std::optional<Record>& record,
+                                         const std::optional<Record>& pending) const;
+    [[nodiscard]] Sighting judge_without(const HeaderDevice& device, const std::optional<Record>& record) const;
+    [[nodiscard]] Sighting detached() const;
+    [[nodiscard]] base::Error changed(const std::vector<std::string>& found) const;
+    [[nodiscard]] base::Result<std::string> image_of(const Header& header, const HeaderDevice& device) const;
+    [[nodiscard]] base::Result<void> write(const HeaderDevice& device, const Taken& fresh) const;
+    [[nodiscard]] base::Result<void> settle() const;
+
+    std::string name_;
+    std::string subsystem_;
+    std::filesystem::path device_;
+    bool attached_by_session_;
+    HeaderStore store_;
+};
+
+}  // namespace safe::luks

@@ -1,0 +1,388 @@
+#include "plugins/nfs/export_driver.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "plugins/nfs/nfs_driver.hpp"
+#include "specs/identity.hpp"
+
+namespace safe::nfs {
+namespace {
+
+namespace fs = std::filesystem;
+using base::Error;
+using base::fail;
+using base::Result;
+using model::Absent;
+using model::Branch;
+using model::Kind;
+using model::make_id;
+using model::Mode;
+using model::Observation;
+using model::Presence;
+using model::Present;
+using model::ResourceId;
+using model::Unknown;
+
+// Keys of attributes.
+constexpr std::string_view clients_key = "clients";
+constexpr std::string_view server_key = "server";
+constexpr std::string_view held_key = "still-held";
+
+constexpr std::string_view only_cached = "in the kernel's table only";
+
+/// Options of exports(5) that are ours to say, each with what etab writes for it. Root of a guest is nobody here: it
+/// must not leave programs for other guests that run as root there (docs/decisions/0032). Nothing is exported that is
+/// not mounted, or it would be a directory of the hypervisor's.
+std::set<std::string> options_of(bool read_only, const std::string& fsid) {
+    return {read_only ? "ro" : "rw",
+            "sync",
+            "root_squash",
+            "no_all_squash",
+            "no_subtree_check",
+            "nocrossmnt",
+            "secure",
+            "mountpoint",
+            "sec=sys",
+            "fsid=" + fsid};
+}
+
+/// Those of a listed export that say something about the same things.
+std::string owned(const std::set<std::string>& listed) {
+    static constexpr std::array<std::string_view, 15> words{"rw",
+                                                            "ro",
+                                                            "sync",
+                                                            "async",
+                                                            "root_squash",
+                                                            "no_root_squash",
+                                                            "all_squash",
+                                                            "no_all_squash",
+                                                            "subtree_check",
+                                                            "no_subtree_check",
+                                                            "crossmnt",
+                                                            "nocrossmnt",
+                                                            "secure",
+                                                            "insecure",
+                                                            "mountpoint"};
+    std::set<std::string> ours;
+    for (const std::string& option : listed)
+        if (std::ranges::find(words, option) != words.end() || option.starts_with("sec=") ||
+            option.starts_with("fsid=") || option.starts_with("mountpoint="))
+            ours.insert(option);
+    return fmt::format("{}", fmt::join(ours, ","));
+}
+
+bool below(const fs::path& path, const fs::path& top) {
+    return std::mismatch(top.begin(), top.end(), path.begin(), path.end()).first == top.end();
+}
+
+std::string text_of(const Server& server, bool with_helpers) {
+    std::string text = fmt::format("NFS {} on {}", fmt::join(server.versions, ", "), fmt::join(server.listeners, ", "));
+    if (!server.faults.empty()) text += fmt::format(", but {}", fmt::join(server.faults, ", "));
+    if (with_helpers && !server.missing.empty()) text += fmt::format(", without {}", fmt::join(server.missing, ", "));
+    return text;
+}
+
+}  // namespace
+
+ExportDriver::ExportDriver(const driver::Setting& setting, std::shared_ptr<Api> api)
+    : places_(setting.places),
+      address_(setting.spec.network ? to_text(setting.spec.network->address->address) : std::string()),
+      api_(std::move(api)) {
+    for (const specs::VmSpec& vm : setting.spec.vms)
+        if (vm.address) vm_names_[to_text(**vm.address)] = vm.name;
+}
+
+std::span<const Kind> ExportDriver::kinds() const {
+    static constexpr std::array mine{Kind::exported};
+    return mine;
+}
+
+// --- what is wanted
+
+std::vector<ResourceId> ExportDriver::needs_of(const std::string& volume) const {
+    return {make_id(Kind::mount, volume), make_id(Kind::network, places_.safe())};
+}
+
+std::string ExportDriver::server_wanted() const { return fmt::format("NFS 4.2 on {}:2049", address_); }
+
+model::Attributes ExportDriver::wanted(const specs::SafeSpec& spec, const specs::VolumeSpec& volume) const {
+    const std::string fsid = specs::uuid_of(*spec.safe, "volume/" + volume.name);
+    const std::string options = owned(options_of(*volume.access == specs::Access::read_only, fsid));
+    Branch clients;
+    for (const specs::VmSpec& vm : spec.vms)
+        for (const specs::VmMount& mount : vm.mounts)
+            if (*mount.volume == volume.name && vm.address) clients.set(to_text(**vm.address), options);
+    model::Attributes attributes;
+    if (clients.empty()) return attributes;
+    attributes.set(clients_key, std::move(clients));
+    attributes.set(server_key, server_wanted());
+    return attributes;
+}
+
+driver::Desire ExportDriver::desire(const specs::SafeSpec& spec, Mode mode) const {
+    driver::Desire desire;
+    for (const specs::VolumeSpec& volume : spec.volumes) {
+        // The others are declared too: an export that somebody made of the vault is one too many in every mode.
+        model::Resource resource{.id = make_id(Kind::exported, volume.name), .needs = needs_of(volume.name)};
+        model::Attributes attributes =
+            *volume.role == specs::VolumeRole::data ? wanted(spec, volume) : model::Attributes{};
+        if (!attributes.empty() && address_.empty()) {
+            desire.refusals.push_back(
+                {to_text(resource.id),
+                 {"export", volume.name, "this safe has no network", "declare a network", Error::Kind::refused}});
+        } else if (!attributes.empty() && mode == Mode::open) {
+            resource.presence = Presence::present;
+            for (const model::Entry& client : attributes.find(clients_key)->branch()->entries())
+                resource.labels[client.key] = named(client.key);
+            resource.attributes = std::move(attributes);
+        }
+        desire.resources.push_back(std::move(resource));
+    }
+    return desire;
+}
+
+Presence ExportDriver::orphan(const ResourceId& /*id*/, const Present& /*observed*/, Mode mode) const {
+    return mode == Mode::open ? Presence::present : Presence::absent;
+}
+
+// --- what is there
+
+Result<ExportDriver::Look> ExportDriver::look() {
+    auto server = api_->server();
+    if (!server) return fail(server.error());
+    // Without a server the tables are dead letters, left by a power cut: nobody is served by them.
+    if (server->threads == 0) return Look{.tables = {}, .server = *std::move(server)};
+    auto tables = api_->tables();
+    if (!tables) return fail(tables.error());
+    return Look{*std::move(tables), *std::move(server)};
+}
+
+model::Snapshot ExportDriver::observe(const driver::Scope& scope, const driver::Context& /*context*/) {
+    model::Snapshot snapshot;
+    const auto seen = look();
+    if (!seen) {
+        for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, Unknown{seen.error()});
+        snapshot.enumeration_failed = seen.error();
+        return snapshot;
+    }
+    for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, observation(id.name(), *seen));
+    if (!scope.enumerate) return snapshot;
+    for (const auto* table : {&seen->tables.granted, &seen->tables.cached})
+        for (const Export& one : *table) {
+            const fs::path inside = one.path.lexically_relative(places_.mount_root());
+            if (!below(one.path, places_.mount_root()) || inside == ".") continue;
+            const ResourceId id = make_id(Kind::exported, inside.begin()->string());
+            if (!snapshot.observations.contains(id)) snapshot.observations.emplace(id, observation(id.name(), *seen));
+        }
+    warn_of_ways_in(seen->tables, snapshot);
+    return snapshot;
+}
+
+/// The export of a directory above ours that crosses into what is mounted below it. It is not ours to take away.
+void ExportDriver::warn_of_ways_in(const Tables& tables, model::Snapshot& snapshot) const {
+    for (const Export& one : tables.granted)
+        if (below(places_.mount_root(), one.path) && one.options.contains("crossmnt"))
+            snapshot.warnings.push_back(
+                fmt::format("{} is exported to {} with crossmnt, which reaches into the safe's volumes: withdraw it",
+                            one.path.string(), one.client));
+}
+
+std::vector<Export> ExportDriver::of_volume(const std::string& volume, const std::vector<Export>& all) const {
+    std::vector<Export> found;
+    std::ranges::copy_if(all, std::back_inserter(found),
+                         [&](const Export& one) { return below(one.path, places_.mount_point(volume)); });
+    return found;
+}
+
+/// The client; with the path of something inside the volume when it is not exported as a whole.
+std::string ExportDriver::key_of(const std::string& volume, const Export& one) const {
+    const fs::path top = places_.mount_point(volume);
+    return one.path == top ? one.client : fmt::format("{} ({})", one.client, one.path.lexically_relative(top).string());
+}
+
+Observation ExportDriver::observation(const std::string& volume, const Look& seen) {
+    Branch clients;
+    for (const Export& one : of_volume(volume, seen.tables.cached)) clients.set(key_of(volume, one), only_cached);
+    for (const Export& one : of_volume(volume, seen.tables.granted))
+        clients.set(key_of(volume, one), owned(one.options));
+    Present present{.attributes = {}, .needs = needs_of(volume)};
+    if (!clients.empty()) {
+        present.attributes.set(clients_key, std::move(clients));
+        present.attributes.set(server_key, text_of(seen.server, true));
+        return present;
+    }
+    if (seen.server.threads == 0) return Absent{};
+    const auto device = api_->mounted(places_.mount_point(volume));
+    if (!device) return Unknown{device.error()};
+    if (*device) {
+        const auto holders = api_->holders(**device);
+        if (!holders) return Unknown{holders.error()};
+        Branch held;
+        for (const Holder& holder : *holders) held.set(holder.address, named(holder.address));
+        if (!held.empty()) {
+            present.attributes.set(held_key, std::move(held));
+            return present;
+        }
+    }
+    if (address_.empty() || text_of(seen.server, false) == server_wanted()) return Absent{};
+    return model::Foreign{
+        fmt::format("an NFS server runs here that is not the safe's: {}", text_of(seen.server, false)),
+        fmt::format("stop it (`systemctl disable --now nfs-server`), or give it in the section [nfsd] "
+                    "of /etc/nfs.conf: host={}, vers3=n, vers4.0=n, vers4.1=n; and in [mountd]: manage-gids=n",
+                    address_)};
+}
+
+// --- what it costs
+
+std::string ExportDriver::named(const std::string& client) const {
+    const auto name = vm_names_.find(client);
+    return name == vm_names_.end() ? client : name->second;
+}
+
+std::string ExportDriver::named_clients(const model::Attributes& attributes) const {
+    std::vector<std::string> names;
+    for (const std::string_view key : {clients_key, held_key})
+        if (const model::Value* clients = attributes.find(key); clients != nullptr && clients->branch() != nullptr)
+            for (const model::Entry& client : clients->branch()->entries()) names.push_back(named(client.key));
+    std::ranges::sort(names);
+    return fmt::format("{}", fmt::join(names, ", "));
+}
+
+model::Assessment ExportDriver::classify(model::Action action, const model::Resource& resource,
+                                         const Observation& observed,
+                                         std::span<const model::Change> /*changes*/) const {
+    switch (action) {
+        case model::Action::add:
+            return {"export", "to " + named_clients(resource.attributes)};
+        case model::Action::change:
+            return {"export", "to " + named_clients(resource.attributes), model::Disruption::live};
+        case model::Action::remove: {
+            const auto* present = std::get_if<Present>(&observed);
+            return {"withdraw", "from " + (present != nullptr ? named_clients(present->attributes) : "?")};
+        }
+    }
+    return {};
+}
+
+// --- how it is done
+
+Result<void> ExportDriver::apply(const model::Step& step, const model::Resource& resource,
+                                 const Observation& /*observed*/, const driver::Context& /*context*/) {
+    const std::scoped_lock lock(applying_);
+    if (step.action == model::Action::remove) return take(resource.id.name(), nullptr);
+    return give(resource.id.name(), resource.attributes);
+}
+
+/// A server that runs is used as it is, if it is what we would have started.
+Result<void> ExportDriver::serve() {
+    auto server = api_->server();
+    if (!server) return fail(server.error());
+    if (server->threads == 0) {
+        // What a power cut left must not be served by the start of the server.
+        auto tables = api_->tables();
+        if (!tables) return fail(tables.error());
+        for (const Export& one : tables->granted)
+            if (below(one.path, places_.mount_root()))
+                if (auto gone = api_->withdraw(one.path, one.client); !gone) return gone;
+    } else if (text_of(*server, false) != server_wanted()) {
+        return fail({"export", "volumes",
+                     fmt::format("an NFS server runs that is not the safe's: {}", text_of(*server, false)),
+                     fmt::format("stop it, or let it serve 4.2 alone on {} alone (/etc/nfs.conf)", address_),
+                     Error::Kind::refused});
+    }
+    if (server->threads > 0 && server->missing.empty()) return {};
+    return api_->start(address_);
+}
+
+Result<void> ExportDriver::give(const std::string& volume, const model::Attributes& wanted) {
+    const fs::path path = places_.mount_point(volume);
+    const model::Value* clients = wanted.find(clients_key);
+    if (clients == nullptr || clients->branch() == nullptr)
+        return fail({"export", volume, "what is wanted of it names no client", "plan again with this build"});
+    auto device = api_->mounted(path);
+    if (!device) return fail(device.error());
+    if (!*device) return fail({"export", volume, path.string() + " is not mounted", "mount the volume first"});
+    if (auto served = serve(); !served) return served;
+    if (auto taken = take(volume, clients->branch()); !taken) return taken;
+    auto tables = api_->tables();
+    if (!tables) return fail(tables.error());
+    for (const model::Entry& client : clients->branch()->entries()) {
+        const auto* options = model::get<std::string>(*clients->branch(), client.key);
+        if (options == nullptr)
+            return fail({"export", volume, client.key + " has no options", "plan again with this build"});
+        const bool granted = std::ranges::any_of(tables->granted, [&](const Export& one) {
+            return one.path == path && one.client == client.key && owned(one.options) == *options;
+        });
+        if (granted) continue;
+        Export wish{path, client.key};
+        for (std::string_view rest = *options; !rest.empty();) {
+            const auto end = rest.find(',');
+            wish.options.emplace(rest.substr(0, end));
+            rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+        }
+        if (auto done = api_->grant(wish); !done) return done;
+    }
+    return {};
+}
+
+/// Withdraws the volume from everybody who is not among `kept`, and ends what they hold.
+Result<void> ExportDriver::take(const std::string& volume, const Branch* kept) {
+    auto tables = api_->tables();
+    if (!tables) return fail(tables.error());
+    const auto stays = [&](const Export& one) {
+        return kept != nullptr && one.path == places_.mount_point(volume) && kept->find(one.client) != nullptr;
+    };
+    const std::vector<Export> granted = of_volume(volume, tables->granted);
+    for (const Export& one : granted)
+        if (!stays(one))
+            if (auto gone = api_->withdraw(one.path, one.client); !gone) return gone;
+    const bool left_over = std::ranges::any_of(of_volume(volume, tables->cached), [&](const Export& cached) {
+        return !stays(cached) && std::ranges::none_of(granted, [&](const Export& one) {
+            return one.path == cached.path && one.client == cached.client;
+        });
+    });
+    if (left_over)
+        if (auto flushed = api_->flush(); !flushed) return flushed;
+    return let_go(volume, kept);
+}
+
+/// A client that is frozen, or gone, never closes what it has open: withdrawing alone would keep the volume busy.
+Result<void> ExportDriver::let_go(const std::string& volume, const Branch* kept) {
+    auto device = api_->mounted(places_.mount_point(volume));
+    if (!device) return fail(device.error());
+    if (!*device) return {};
+    const auto holding = [&]() -> Result<std::vector<Holder>> {
+        auto all = api_->holders(**device);
+        if (all)
+            std::erase_if(
+                *all, [&](const Holder& holder) { return kept != nullptr && kept->find(holder.address) != nullptr; });
+        return all;
+    };
+    auto holders = holding();
+    if (!holders) return fail(holders.error());
+    for (const Holder& holder : *holders)
+        if (auto ended = api_->expire(holder.id); !ended) return ended;
+    holders = holding();
+    if (!holders) return fail(holders.error());
+    if (holders->empty()) return {};
+    return fail({"withdraw", volume, fmt::format("the NFS client {} still holds something", holders->front().address),
+                 "apply again"});
+}
+
+// --- what others call
+
+std::vector<std::unique_ptr<driver::Driver>> make_drivers(const driver::Setting& setting) {
+    return make_drivers(setting, make_system_api());
+}
+
+std::vector<std::unique_ptr<driver::Driver>> make_drivers(const driver::Setting& setting, std::shared_ptr<Api> api) {
+    std::vector<std::unique_ptr<driver::Driver>> drivers;
+    drivers.push_back(std::make_unique<ExportDriver>(setting, std::move(api)));
+    return drivers;
+}
+
+}  // namespace safe::nfs

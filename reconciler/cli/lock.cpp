@@ -1,0 +1,60 @@
+// safectl lock: for when a compromise is suspected. The lock is on the medium before anything else is tried, and wins
+// over everything; then the safe converges to *locked*, with force at the deadline. Root on the hypervisor may; no
+// directory and no key is needed.
+#include <fmt/format.h>
+
+#include "reconciler/cli/convergence.hpp"
+#include "reconciler/cli/people.hpp"
+
+namespace safe::cli {
+namespace {
+
+using base::Result;
+
+constexpr std::size_t longest_reason = 500;
+
+struct Options {
+    SpecOptions spec;
+    std::string reason;
+};
+
+void declare(CLI::App& app, Options& options) {
+    add_safe(app, options.spec);
+    app.add_option("--reason", options.reason, "what everybody is told")->option_text("TEXT")->required();
+}
+
+Result<void> check_reason(const std::string& reason) {
+    const bool plain = std::ranges::none_of(reason, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+    if (!reason.empty() && reason.size() <= longest_reason && plain) return {};
+    return base::fail({"lock with", "this reason", "it is empty, too long, or has control characters in it",
+                       fmt::format("one line of at most {} bytes", longest_reason), base::Error::Kind::refused});
+}
+
+ExitCode lock(const Options& options, const Surroundings& around) {
+    const Format format = options.spec.format;
+    const std::optional<specs::SafeSpec> spec = load(options.spec);
+    if (!spec) return failure;
+    const driver::Places places = places_of(*spec, options.spec);
+    const driver::KeyRing no_key;
+    const auto converge = [&]() -> Result<model::Report> {
+        if (Result<void> sound = check_reason(options.reason); !sound) return base::fail(sound.error());
+        Result<People> people = People::at(places);
+        if (!people) return base::fail(people.error());
+        if (Result<void> locked = people->store().lock({"root", options.reason, people->now().wall}); !locked)
+            return base::fail(locked.error());
+        if (format == Format::text) fmt::print("safe {} is locked: nobody can open it\n\n", *spec->safe);
+        Result<Convergence> convergence = Convergence::begin(*spec, places, no_key, around);
+        if (!convergence) return base::fail(convergence.error());
+        const std::chrono::seconds deadline(spec->deadlines.lock.value.seconds);
+        return close_until_closed(*convergence, model::Mode::locked, deadline, format, around.stop);
+    };
+    return exit_code_of(converge(), format);
+}
+
+}  // namespace
+
+void add_lock(Menu& menu) {
+    menu.add<Options>("lock", "Lock the safe: close it, cut everybody off, refuse to open.", declare, lock);
+}
+
+}  // namespace safe::cli

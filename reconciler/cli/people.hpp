@@ -1,0 +1,53 @@
+// What the commands that say what people want have in common: the store of one safe, the time, and how somebody proves
+// that they are who they say. One object a command.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "reconciler/cli/menu.hpp"
+#include "reconciler/intent/effective_mode.hpp"
+#include "reconciler/intent/store.hpp"
+#include "reconciler/members/attempts.hpp"
+
+namespace safe::cli {
+
+/// The mode in effect by what is kept, without making anything. An Error, and no mode, when that cannot be read.
+[[nodiscard]] base::Result<intent::Effective> effective_of(const specs::SafeSpec& spec, const driver::Places& places);
+
+/// Wrong passwords, kept with the rest of the intent.
+class KeptAttempts final : public members::AttemptStore {
+ public:
+    explicit KeptAttempts(intent::Store& store) : store_(store) {}
+    [[nodiscard]] base::Result<members::Attempts> load(std::string_view user, std::string_view source) override;
+    [[nodiscard]] base::Result<void> keep(std::string_view user, std::string_view source,
+                                          const members::Attempts& attempts) override;
+
+ private:
+    intent::Store& store_;
+};
+
+class People {
+ public:
+    /// Makes the safe's directory and store when they are missing.
+    [[nodiscard]] static base::Result<People> at(const driver::Places& places);
+
+    [[nodiscard]] intent::Store& store() { return store_; }
+    [[nodiscard]] const intent::Now& now() const { return now_; }
+
+    /// Asks for the password of `user` and has it tried against the vault's header, opening nothing. Being root is not
+    /// being a member. Wrong ones are counted, durably, and make the next one wait.
+    [[nodiscard]] base::Result<void> prove(const driver::Setting& setting, const std::string& user,
+                                           std::optional<int> password_fd, const Builtin& builtin);
+
+ private:
+    People(intent::Store store, intent::Now now) : store_(std::move(store)), now_(std::move(now)) {}
+
+    intent::Store store_;
+    intent::Now now_;
+};
+
+/// Prints one sentence as text, or as {"version": 1, "kind": "done", "done": …}.
+void print_done(const std::string& sentence, Format format);
+
+}  // namespace safe::cli

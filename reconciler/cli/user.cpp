@@ -1,0 +1,91 @@
+#include "reconciler/cli/user.hpp"
+
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <cstdio>
+
+namespace safe::cli {
+namespace {
+
+using base::Error;
+using base::Result;
+
+/// Secrets are kept out of core dumps by themselves (base/secret.hpp); what libraries copy of them is not.
+Result<void> forbid_core_dumps() {
+    const rlimit nothing{};
+    if (::setrlimit(RLIMIT_CORE, &nothing) == 0 && ::prctl(PR_SET_DUMPABLE, 0) == 0) return {};
+    return base::fail({"forbid", "core dumps", base::errno_text(errno), "run as root"});
+}
+
+std::unexpected<Error> refuse(const specs::SafeSpec& spec, std::string cause, std::string advice) {
+    return base::fail(
+        {"manage the members of", "safe " + *spec.safe, std::move(cause), std::move(advice), Error::Kind::refused});
+}
+
+}  // namespace
+
+Result<MemberDesk> MemberDesk::open(const specs::SafeSpec& spec, const SpecOptions& options,
+                                    const Surroundings& around) {
+    if (Result<void> forbidden = forbid_core_dumps(); !forbidden) return base::fail(forbidden.error());
+    if (spec.vault() == nullptr) return refuse(spec, "its spec has no vault", "declare a volume of role vault");
+    if (!spec.directory) return refuse(spec, "its spec has no directory", "declare directory: and users:");
+    const driver::KeyRing no_key;
+    const driver::Setting setting{spec, places_of(spec, options), no_key};
+    MemberDesk desk;
+    desk.vault_ = around.builtin.make_vault_keys(setting);
+    desk.directory_ = around.builtin.make_directory(setting);
+    if (!desk.vault_) return refuse(spec, "this build of safectl is without the plugin luks", "use one that has it");
+    if (!desk.directory_)
+        return refuse(spec, "this build of safectl is without the plugin ldap", "use one that has it");
+    for (const specs::UserSpec& user : spec.users) desk.roster_.push_back({user.name, *user.super});
+    return desk;
+}
+
+Result<members::Roll> MemberDesk::call_roll() const { return members::call_roll(*vault_, *directory_, roster_); }
+
+Result<std::unique_ptr<MemberOffice>> MemberOffice::open(const specs::SafeSpec& spec, const SpecOptions& options,
+                                                         const Surroundings& around) {
+    Result<MemberDesk> desk = MemberDesk::open(spec, options, around);
+    if (!desk) return base::fail(desk.error());
+    const std::filesystem::path state = places_of(spec, options).state_dir();
+    Result<applying::LockFile> lock = applying::LockFile::take(state / "lock");
+    if (!lock) return base::fail(lock.error());
+    Result<intent::Store> store = intent::Store::open(state);
+    if (!store) return base::fail(store.error());
+    return std::unique_ptr<MemberOffice>(new MemberOffice(std::move(*desk), std::move(*lock), std::move(*store)));
+}
+
+members::Parts MemberOffice::parts() {
+    const auto disconnect = [this](std::string_view user) -> Result<void> {
+        const Result<intent::Now> now = intent::SystemClock().now();
+        if (!now) return base::fail(now.error());
+        return store_.leave(std::string(user), *now);
+    };
+    return {*desk_.vault_, *desk_.directory_, wrong_passwords_, desk_.roster_, "local", std::chrono::system_clock::now,
+            disconnect};
+}
+
+ExitCode report_done(const Result<members::Done>& done, const std::string& what, Format format) {
+    if (!done) return report_error(done.error(), format);
+    if (done->waits) {
+        print_error(*done->waits, format);
+        if (format == Format::text)
+            fmt::print("{}, except for the above: the next command or apply finishes it\n", what);
+        return waiting;
+    }
+    if (format == Format::text) fmt::print("{}\n", what);
+    return success;
+}
+
+void add_user(Menu& menu) {
+    Menu below = menu.group("user", "Members: who they are, and who can open the safe.");
+    add_user_list(below);
+    add_user_enrol(below);
+    add_user_passwd(below);
+    add_user_revoke(below);
+}
+
+}  // namespace safe::cli

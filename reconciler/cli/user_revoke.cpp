@@ -1,0 +1,57 @@
+// safectl user revoke: takes somebody's access away at once, whether they are still in the spec or not.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "reconciler/cli/terminal.hpp"
+#include "reconciler/cli/user.hpp"
+#include "reconciler/members/changes.hpp"
+
+namespace safe::cli {
+namespace {
+
+struct Options {
+    SpecOptions spec;
+    std::string user;
+    bool yes = false;
+};
+
+void declare(CLI::App& app, Options& options) {
+    app.add_option("name", options.user, "whom")->option_text("NAME")->required();
+    add_safe(app, options.spec);
+    app.add_flag("--yes", options.yes, "do not ask");
+}
+
+base::Result<void> ask(const Options& options) {
+    if (options.yes) return {};
+    const auto no = [&](std::string cause, std::string advice) {
+        return base::fail({"revoke", options.user, std::move(cause), std::move(advice), base::Error::Kind::refused});
+    };
+    if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1 || options.spec.format != Format::text)
+        return no("nobody is there to confirm", "give --yes");
+    if (!confirm(fmt::format("take away {}'s keyslot and account?", options.user))) return no("not confirmed", "");
+    return {};
+}
+
+ExitCode revoke(const Options& options, const Surroundings& around) {
+    const std::optional<specs::SafeSpec> spec = load(options.spec);
+    if (!spec) return failure;
+    if (const base::Result<void> asked = ask(options); !asked) return report_error(asked.error(), options.spec.format);
+    const base::Result<std::unique_ptr<MemberOffice>> office = MemberOffice::open(*spec, options.spec, around);
+    if (!office) return report_error(office.error(), options.spec.format);
+    const members::Parts parts = (*office)->parts();
+    const ExitCode code =
+        report_done(members::revoke(parts, options.user), options.user + " is revoked", options.spec.format);
+    if (code == success && parts.member(options.user) != nullptr && options.spec.format == Format::text)
+        fmt::print("still in the spec: the next apply makes an account again, which waits for a sponsor\n");
+    return code;
+}
+
+}  // namespace
+
+void add_user_revoke(Menu& menu) {
+    menu.add<Options>("revoke", "Take a member's keyslot and account away.", declare, revoke);
+}
+
+}  // namespace safe::cli

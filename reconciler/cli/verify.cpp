@@ -1,0 +1,43 @@
+#include "reconciler/verify/verify.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "reconciler/cli/findings.hpp"
+#include "reconciler/cli/menu.hpp"
+
+namespace safe::cli {
+
+namespace {
+
+struct Options {
+    SpecOptions spec;
+    std::optional<specs::WantedMode> mode;
+};
+
+void declare(CLI::App& app, Options& options) {
+    add_safe(app, options.spec);
+    add_mode(app, options.mode, "the state to prove");
+}
+
+ExitCode verify(const Options& options, const Surroundings& /*around*/) {
+    const std::optional<specs::SafeSpec> spec = load(options.spec);
+    if (!spec) return failure;
+    const base::Result<model::Mode> mode = mode_of(*spec, options.mode);
+    if (!mode) return report_error(mode.error(), options.spec.format);
+    const verify::Report report = verify::verify(verify::System(), *spec, places_of(*spec, options.spec), *mode);
+    const std::string proved = fmt::format("safe {} is {}", *spec->safe, model::to_text(*mode));
+    const std::string failed = fmt::format("safe {} is NOT proved {}", *spec->safe, model::to_text(*mode));
+    fmt::print("{}", options.spec.format == Format::json
+                         ? findings_json(report, "verification")
+                         : findings_text(report, proved, failed, style_of(STDOUT_FILENO)));
+    return report.proved() ? success : failure;
+}
+
+}  // namespace
+
+void add_verify(Menu& menu) {
+    menu.add<Options>("verify", "Prove the state by looking at the machine. Changes nothing.", declare, verify);
+}
+
+}  // namespace safe::cli

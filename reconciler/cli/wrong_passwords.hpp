@@ -1,0 +1,22 @@
+// Wrong passwords in the safe's intent, for members/back_off.hpp. Owns nothing; the store outlives it and is used by
+// one thread at a time.
+#pragma once
+
+#include "reconciler/intent/store.hpp"
+#include "reconciler/members/attempts.hpp"
+
+namespace safe::cli {
+
+class WrongPasswords final : public members::AttemptStore {
+ public:
+    explicit WrongPasswords(intent::Store& store) : store_(store) {}
+
+    [[nodiscard]] base::Result<members::Attempts> load(std::string_view user, std::string_view source) override;
+    [[nodiscard]] base::Result<void> keep(std::string_view user, std::string_view source,
+                                          const members::Attempts& attempts) override;
+
+ private:
+    intent::Store& store_;
+};
+
+}  // namespace safe::cli

@@ -1,0 +1,40 @@
+#include "reconciler/members/settle.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace safe::members {
+
+using base::Result;
+
+Result<Done> settle(const Parts& parts) {
+    const Result<VaultHeader> header = parts.vault.read();
+    if (!header) return base::fail(header.error());
+    std::map<std::string, std::vector<Generation>> finished;
+    for (const Keyslot& keyslot : header->keyslots) {
+        if (keyslot.slot) {
+            finished[keyslot.user].push_back(keyslot.generation);
+        } else if (Result<void> removed = parts.vault.remove(keyslot.user, keyslot.generation); !removed) {
+            return base::fail(removed.error());
+        }
+    }
+    Done done;
+    for (const auto& [user, generations] : finished) {
+        if (generations.size() < 2) continue;
+        const Result<std::optional<DirectoryEntry>> entry = parts.directory.find(user);
+        if (!entry) {
+            done.waits = entry.error();
+            continue;
+        }
+        if (!*entry || !(*entry)->generation) continue;
+        const Generation counts = *(*entry)->generation;
+        if (std::ranges::find(generations, counts) == generations.end()) continue;
+        for (const Generation generation : generations)
+            if (generation != counts)
+                if (Result<void> removed = parts.vault.remove(user, generation); !removed)
+                    return base::fail(removed.error());
+    }
+    return done;
+}
+
+}  // namespace safe::members

@@ -1,0 +1,84 @@
+// VaultKeys: what enrolling, changing a password and revoking need of the vault's header, and nothing more. Implemented
+// over LUKS2 in plugins/luks; used by reconciler/members, which knows the order of things and no header. Keys are the
+// subkeys of label "luks" (base/key_derivation.hpp), never passwords. One writer at a time: callers hold the safe's
+// lock file. Blocks for as long as a keyslot's own derivation takes.
+//
+// A member's *generation* counts the passwords they have had, from 1; a generation is in the header as a token
+// {"type": "safe-user", "keyslots": ["N"], "user": …, "generation": n}. While it is being added its token is there with
+// "keyslots": [] and no slot is anybody's yet: an unfinished one, which never opens anything. Every call that fails
+// with Error::Kind::refused has left the header as it was, byte for byte.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "reconciler/base/key_derivation.hpp"
+#include "reconciler/base/secret.hpp"
+#include "reconciler/members/generation.hpp"
+
+namespace safe::members {
+
+/// One token of type safe-user.
+struct Keyslot {
+    std::string user;
+    Generation generation = 0;
+    std::optional<int> slot;  // nullopt: unfinished
+    auto operator<=>(const Keyslot&) const = default;
+};
+
+/// What the token safe-vault says of how a password becomes a key.
+struct Derivation {
+    std::vector<std::byte> salt;
+    base::DerivationCost cost;
+};
+
+/// What one reading of the header found. It has passed the header policy and agrees with the record; a header that does
+/// not is an Error, never a shorter list.
+struct VaultHeader {
+    Derivation derivation;
+    std::vector<Keyslot> keyslots;  // by user, then generation
+    int room = 0;                   // how many more keyslots fit, by slots and by metadata, the one kept free included
+    int others = 0;                 // keyslots that no token of ours names; never touched
+};
+
+/// Whoever opens the door for another: a keyslot and the key that opens it.
+struct Sponsor {
+    Keyslot keyslot;
+    const base::Secret& key;
+};
+
+class VaultKeys {
+ public:
+    VaultKeys() = default;
+    VaultKeys(const VaultKeys&) = delete;
+    VaultKeys& operator=(const VaultKeys&) = delete;
+    VaultKeys(VaultKeys&&) = delete;
+    VaultKeys& operator=(VaultKeys&&) = delete;
+    virtual ~VaultKeys() = default;
+
+    /// Only reads.
+    [[nodiscard]] virtual base::Result<VaultHeader> read() = 0;
+
+    /// Which of `user`'s keyslots `key` opens, the newest generation tried first; nullopt when it opens none of them
+    /// (the wrong password). Everything else, out of memory among it, is an Error. Changes nothing, maps nothing.
+    [[nodiscard]] virtual base::Result<std::optional<Keyslot>> prove(std::string_view user,
+                                                                     const base::Secret& key) = 0;
+
+    /// Adds a generation, durably, in this order: backup of the header; token without a slot; keyslot; token bound to
+    /// it; opened with `key` to verify; record. Killed anywhere, what is there is either unfinished or complete.
+    /// Refused: there is that generation already (remove an unfinished one first), the sponsor's key does not open the
+    /// sponsor's keyslot, no room.
+    [[nodiscard]] virtual base::Result<Keyslot> add(std::string_view user, Generation generation,
+                                                    const base::Secret& key, const Sponsor& sponsor) = 0;
+
+    /// Takes a generation away, finished or not: backup of the header, keyslot, token, record. Nothing to do, and no
+    /// byte written, when it is not there. Refused: it holds the last keyslot that opens the vault; the slot is not
+    /// ours.
+    [[nodiscard]] virtual base::Result<void> remove(std::string_view user, Generation generation) = 0;
+};
+
+}  // namespace safe::members

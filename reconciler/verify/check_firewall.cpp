@@ -1,0 +1,155 @@
+// Firewall: the chains of the safe's table. Base stands in every mode and drops what nothing allowed; the chains of a
+// mode have rules in that mode alone; nothing lets traffic of a sleeping VM through.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "reconciler/verify/firewall_listing.hpp"
+#include "reconciler/verify/scene.hpp"
+#include "specs/identity.hpp"
+
+namespace safe::verify {
+namespace {
+
+constexpr std::array<std::string_view, 4> hooks{"prerouting", "forward", "input", "output"};
+/// Where each VM's own frames are told from forged ones; what it accepts goes on to the other hooks.
+constexpr std::string_view sources = "sources";
+constexpr std::string_view implied = "implied/";
+
+/// "users-to-desktop" of "users-to-desktop: tcp/22".
+std::string declared_name(const FirewallRule& rule) { return rule.comment.substr(0, rule.comment.find(": ")); }
+
+class Judge {
+ public:
+    Judge(const Scene& scene, const FirewallTable& table, std::string name, Lines& lines)
+        : scene_(scene), table_(table), name_(std::move(name)), lines_(lines) {}
+
+    void judge() {
+        if (table_.flagged)
+            lines_.fault("nft list tables bridge", "table " + name_ + " is flagged dormant: nothing of it is in effect",
+                         "safectl apply");
+        judge_base();
+        judge_mode("open", model::Mode::open);
+        judge_mode("storage", model::Mode::open);
+        judge_mode("locked", model::Mode::locked);
+        if (!scene_.open()) judge_sleepers();
+    }
+
+ private:
+    [[nodiscard]] std::string listing(std::string_view chain) const {
+        return fmt::format("nft list chain bridge {} {}", name_, chain);
+    }
+
+    [[nodiscard]] const FirewallChain* chain(std::string_view name) const {
+        const auto found = table_.chains.find(std::string(name));
+        return found == table_.chains.end() ? nullptr : &found->second;
+    }
+
+    void fault(std::string_view chain, std::string found) {
+        lines_.fault(listing(chain), std::move(found), "safectl apply");
+    }
+
+    void judge_base() {
+        const FirewallChain* base = chain("base");
+        if (base == nullptr || base->rules.empty()) return fault("base", "there is no base: nothing is held back");
+        const FirewallRule& last = base->rules.back();
+        if (!last.drops || last.conditional) return fault("base", "its last rule does not drop everything");
+        if (std::ranges::any_of(base->rules,
+                                [](const FirewallRule& rule) { return rule.accepts && !rule.conditional; }))
+            return fault("base", "a rule accepts everything");
+        for (const std::string_view hook : hooks) {
+            const std::string_view target = hook == "prerouting" ? sources : "base";
+            const FirewallChain* entry = chain(hook);
+            const bool enters =
+                entry != nullptr && entry->hook == hook &&
+                std::ranges::any_of(entry->rules, [&](const FirewallRule& rule) {
+                    return rule.target == target && rule.mentions.contains(*scene_.spec.network->bridge);
+                });
+            if (!enters)
+                return fault(hook, fmt::format("frames of {} do not enter {} by the hook {}",
+                                               *scene_.spec.network->bridge, target, hook));
+        }
+        lines_.ok(listing("base"), fmt::format("stands, drops by default, {} rules", base->rules.size()));
+    }
+
+    /// Names of declared rules in a chain; what is neither declared nor implied is a fault.
+    void judge_mode(std::string_view name, model::Mode mode) {
+        const FirewallChain* found = chain(name);
+        const std::size_t count = found == nullptr ? 0 : found->rules.size();
+        if (scene_.mode != mode) {
+            if (count > 0)
+                return fault(name, fmt::format("{} rules where there may be none while {}: {}", count,
+                                               model::to_text(scene_.mode), found->rules.front().comment));
+            return lines_.ok(listing(name), "no rules");
+        }
+        const std::set<std::string> wanted = declared(name);
+        std::set<std::string> missing = wanted;
+        if (found != nullptr)
+            for (const FirewallRule& rule : found->rules) {
+                missing.erase(declared_name(rule));
+                if (!wanted.contains(declared_name(rule)) && !rule.comment.starts_with(implied))
+                    return fault(name, "a rule that nobody declared: " +
+                                           (rule.comment.empty() ? "without a name" : rule.comment));
+            }
+        if (!missing.empty()) return fault(name, "a declared rule is missing: " + *missing.begin());
+        if (count == 0 && must_have_rules(name)) return fault(name, "no rules");
+        lines_.ok(listing(name), fmt::format("{} rules, {} declared ones among them", count, wanted.size()));
+    }
+
+    [[nodiscard]] std::set<std::string> declared(std::string_view chain) const {
+        std::set<std::string> names;
+        for (const specs::RuleSpec& rule : scene_.spec.firewall)
+            if ((chain == "open" && *rule.when == specs::When::open) ||
+                (chain == "locked" && *rule.when == specs::When::locked))
+                names.insert(rule.name);
+        return names;
+    }
+
+    /// Each mode's chain has at least the rule that counts; storage has rules once a VM mounts something.
+    [[nodiscard]] bool must_have_rules(std::string_view chain) const {
+        return chain != "storage" ||
+               std::ranges::any_of(scene_.spec.vms, [](const specs::VmSpec& vm) { return !vm.mounts.empty(); });
+    }
+
+    void judge_sleepers() {
+        for (const specs::VmSpec& vm : scene_.spec.vms) {
+            if (*vm.role != specs::Role::workspace || !vm.address) continue;
+            const std::array<std::string, 3> names{specs::tap_of(*scene_.spec.safe, vm.name), to_text(**vm.address),
+                                                   specs::mac_of(*scene_.spec.safe, vm.name)};
+            for (const auto& [chain_name, chain] : table_.chains) {
+                if (chain_name == sources) continue;
+                for (const FirewallRule& rule : chain.rules) {
+                    const auto mentioned = [&](const std::string& name) { return rule.mentions.contains(name); };
+                    if (rule.accepts && std::ranges::any_of(names, mentioned))
+                        fault(chain_name, fmt::format("a rule lets traffic of {} through: {}", vm.name, rule.comment));
+                }
+            }
+        }
+    }
+
+    const Scene& scene_;
+    const FirewallTable& table_;
+    std::string name_;
+    Lines& lines_;
+};
+
+}  // namespace
+
+std::vector<Finding> check_firewall(const Scene& scene) {
+    Lines lines("firewall");
+    if (!scene.spec.network) return lines.take();
+    const std::string name = "safe-" + *scene.spec.safe;
+    const std::string everywhere = "nft list table bridge " + name;
+    const Seen<FirewallTable> table = read_firewall(scene.system, name);
+    if (!table)
+        lines.unknown(everywhere, table.error());
+    else if (!*table)
+        lines.fault(everywhere, "there is no such table: nothing is held back", "safectl apply");
+    else
+        Judge(scene, **table, name, lines).judge();
+    return lines.take();
+}
+
+}  // namespace safe::verify

@@ -1,0 +1,418 @@
+// suspend: disk, with a tmpfs for the vault: guests that count on, files that are cut short, broken or of yesterday,
+// and what a kill at each point leaves behind.
+#include <sched.h>
+#include <sys/mount.h>
+
+#include <thread>
+
+#include "tests/system/libvirt/counting_kernel.hpp"
+#include "tests/system/libvirt/libvirt_fixture.hpp"
+
+namespace safe::test {
+namespace {
+
+constexpr const char* saving = R"(version: 1
+safe: t
+suspend: ram
+network: { bridge: br-t, address: 10.99.0.1/24 }
+vms:
+  gate: { role: service, image: disk.img, disk: 8MiB, memory: 64MiB, cpus: 1, address: 10.99.0.2 }
+  desk: { role: workspace, boot: { kernel: kernel, cmdline: quiet }, memory: 32MiB, cpus: 1, address: 10.99.0.20 }
+)";
+
+class SuspendToDisk : public LibvirtTest {
+ protected:
+    void SetUp() override {
+        if (PrivateLibvirtd::impossible()) GTEST_SKIP() << *PrivateLibvirtd::impossible();
+        // Before libvirtd takes its own copy of the mounts: what the test unmounts later is gone for safectl alone.
+        ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+        ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+        fs::create_directories(vault());
+        ASSERT_EQ(::mount("tmpfs", vault().c_str(), "tmpfs", 0, "mode=0755,size=300m"), 0);
+        LibvirtTest::SetUp();
+        for (const fs::path& part : {home_.path() / "srv", home_.path() / "srv" / "t"})
+            fs::permissions(part, fs::perms(0711));
+        write("kernel", counting_kernel());
+    }
+    void TearDown() override { ::umount2(vault().c_str(), MNT_DETACH); }
+
+    [[nodiscard]] fs::path vault() const { return home_.path() / "srv" / "t" / "vault"; }
+    [[nodiscard]] fs::path memory(const std::string& file) const { return vault() / "memory" / file; }
+
+    static specs::SafeSpec with_vault(specs::SafeSpec spec, specs::Suspend suspend = specs::Suspend::disk) {
+        specs::VolumeSpec vault;
+        vault.name = "vault";
+        vault.role.value = specs::VolumeRole::vault;
+        if (spec.vault() == nullptr) spec.volumes.push_back(vault);
+        spec.suspend->value = suspend;
+        return spec;
+    }
+
+    [[nodiscard]] specs::SafeSpec spec(const std::string& text = saving) const { return with_vault(load(text)); }
+
+    [[nodiscard]] driver::Setting setting(const specs::SafeSpec& spec) const {
+        return {spec, driver::Places("t", state(), home_.path() / "run", home_.path() / "srv"), keys_};
+    }
+
+    [[nodiscard]] applying::DriverSet set_of(const specs::SafeSpec& spec) const {
+        libvirt::Options options = libvirt::options_of(setting(spec));
+        options.uri = PrivateLibvirtd::uri;
+        options.grace = std::chrono::milliseconds(500);
+        return applying::DriverSet(libvirt::make_drivers(options));
+    }
+
+    [[nodiscard]] model::Plan look(const specs::SafeSpec& spec, Mode mode) const {
+        applying::DriverSet set = set_of(spec);
+        return look_and_plan({.spec = spec, .mode = mode}, set, {}).plan;
+    }
+
+    [[nodiscard]] model::Report go(const specs::SafeSpec& spec, Mode mode) const {
+        applying::DriverSet set = set_of(spec);
+        const applying::Goal goal{.spec = spec, .mode = mode};
+        base::Result<applying::Journal> journal = applying::Journal::open(home_.path() / "journal");
+        applying::Listener silent;
+        return applying::apply(goal, look_and_plan(goal, set, {}), {set, *journal, silent, {}}, {});
+    }
+
+    void reach(const specs::SafeSpec& spec, Mode mode) const {
+        const model::Report report = go(spec, mode);
+        EXPECT_EQ(failures(report), "");
+        EXPECT_EQ(steps(look(spec, mode)), "");
+    }
+
+    [[nodiscard]] std::vector<std::uint32_t> numbers() const { return counted(state() / "logs" / "desk.log"); }
+
+    /// Waits for a number that the guest has not written yet, and returns all.
+    [[nodiscard]] std::vector<std::uint32_t> more_numbers() const {
+        const std::size_t before = numbers().size();
+        for (int tries = 0; tries < 200 && numbers().size() < before + 2; ++tries)
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        if (numbers().size() < before + 2) throw std::runtime_error("the guest does not count");
+        return numbers();
+    }
+
+    /// How often it has begun to count.
+    [[nodiscard]] static std::ptrdiff_t boots(const std::vector<std::uint32_t>& all) {
+        return std::ranges::count(all, 1U);
+    }
+
+    void open_and_close() const {
+        reach(spec(), Mode::open);
+        EXPECT_EQ(boots(more_numbers()), 1);
+        reach(spec(), Mode::closed);
+        EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+        ASSERT_TRUE(fs::exists(memory("desk.save")));
+    }
+
+    void goes_on() const {
+        reach(spec(), Mode::open);
+        EXPECT_EQ(domains(), "t-desk running; t-gate running");
+        const std::vector<std::uint32_t> all = more_numbers();
+        EXPECT_EQ(boots(all), 1) << "it booted: its memory is lost";
+        EXPECT_TRUE(std::ranges::is_sorted(all)) << "it went back in time";
+        EXPECT_TRUE(fs::is_empty(vault() / "memory")) << "what was used is gone";
+    }
+
+    /// The safe opens without it, and says what a person can do.
+    void stays_out(const std::string& why) const {
+        const std::string said = failures(go(spec(), Mode::open));
+        EXPECT_NE(said.find(why), std::string::npos) << said;
+        EXPECT_NE(said.find("safectl discard-state desk"), std::string::npos) << said;
+        EXPECT_EQ(domains(), "t-desk shut off; t-gate running") << "never a silent boot";
+    }
+
+    driver::KeyRing keys_;
+};
+
+TEST_F(SuspendToDisk, AGuestCountsOnAfterItsMemoryLayInTheVault) {
+    reach(spec(), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1);
+    const model::Plan closing = look(spec(), Mode::closed);
+    ASSERT_EQ(steps(closing), "remove power/desk suspend\n");
+    EXPECT_EQ(closing.steps[0].summary, "to disk, in the vault");
+    reach(spec(), Mode::closed);
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    EXPECT_EQ(fs::status(memory("desk.save")).permissions(), fs::perms(0600));
+    EXPECT_EQ(fs::status(vault() / "memory").permissions(), fs::perms(0700));
+    const model::Plan opening = look(spec(), Mode::open);
+    ASSERT_EQ(steps(opening), "add power/desk restore\n");
+    EXPECT_TRUE(opening.steps[0].summary.starts_with("from memory saved 20")) << opening.steps[0].summary;
+    goes_on();
+}
+
+TEST_F(SuspendToDisk, KilledBetweenSavingAndNamingTheMemoryIsUsed) {
+    open_and_close();
+    fs::rename(memory("desk.save"), memory("desk.save.new"));
+    fs::remove(memory("desk.save.json"));
+    EXPECT_EQ(steps(look(spec(), Mode::closed)), "");
+    goes_on();
+}
+
+TEST_F(SuspendToDisk, KilledBetweenMarkingAndSavingItIsSavedByTheNextClose) {
+    reach(spec(), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1);
+    libvirtd_->virsh({"suspend", "t-desk"});
+    for (const char* where : {"--live", "--config"})
+        libvirtd_->virsh({"metadata", "t-desk", "--uri", "urn:digital-safe:suspended:1", "--key", "suspended", "--set",
+                          "<suspended in='disk'/>", where});
+    EXPECT_EQ(steps(look(spec(), Mode::closed)), "remove power/desk suspend\n") << "it is not asleep yet";
+    reach(spec(), Mode::closed);
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    goes_on();
+}
+
+TEST_F(SuspendToDisk, KilledAtEachPointOfWakingItCountsOnAndOldMemoryIsSpent) {
+    for (const bool renamed : {false, true})
+        for (const bool closes : {false, true}) {
+            SCOPED_TRACE(renamed ? "after the rename" : "before the rename");
+            reach(spec(), Mode::open);
+            const auto before = more_numbers();
+            reach(spec(), Mode::closed);
+            libvirtd_->virsh({"restore", "--paused", memory("desk.save").string()});
+            if (renamed) fs::rename(memory("desk.save"), memory("desk.save.used"));
+            if (closes) {
+                EXPECT_EQ(steps(look(spec(), Mode::closed)), "remove power/desk suspend\n");
+                reach(spec(), Mode::closed);
+                EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+                EXPECT_FALSE(fs::exists(memory("desk.save.used")));
+            }
+            goes_on();
+        }
+}
+
+TEST_F(SuspendToDisk, APowerCutAfterWakingIsAColdBootAndSaysSo) {
+    open_and_close();
+    fs::copy_file(memory("desk.save"), memory("kept"));
+    reach(spec(), Mode::open);
+    fs::rename(memory("kept"), memory("desk.save.used"));  // killed before it was removed
+    libvirtd_->virsh({"destroy", "t-desk"});
+    const model::Plan opening = look(spec(), Mode::open);
+    ASSERT_EQ(steps(opening), "add power/desk start\n");
+    EXPECT_NE(opening.steps[0].summary.find("power was cut"), std::string::npos);
+    reach(spec(), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 2);
+    EXPECT_TRUE(fs::is_empty(vault() / "memory"));
+}
+
+TEST_F(SuspendToDisk, SomebodyWhoStartsASavedGuestByHandSpendsItsMemory) {
+    open_and_close();
+    libvirtd_->virsh({"start", "t-desk"});
+    EXPECT_EQ(steps(look(spec(), Mode::open)), "change power/desk resume state\n");
+    reach(spec(), Mode::open);
+    EXPECT_TRUE(fs::is_empty(vault() / "memory"));
+    EXPECT_EQ(boots(more_numbers()), 2);
+    libvirtd_->virsh({"destroy", "t-desk"});
+    reach(spec(), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 3) << "never from the memory of before";
+}
+
+TEST_F(SuspendToDisk, AMissingStateIsAnErrorAndDiscardingItDecides) {
+    open_and_close();
+    fs::remove(memory("desk.save"));
+    stays_out("no whole state");
+    const specs::SafeSpec safe = with_vault(load(saving));
+    specs::SafeSpec here = safe;
+    here.hypervisor.value = PrivateLibvirtd::uri;
+    const base::Result<std::string> done = libvirt::discard_state(setting(here), "desk");
+    ASSERT_TRUE(done) << to_text(done.error());
+    EXPECT_TRUE(libvirt::discard_state(setting(here), "desk")) << "twice";
+    reach(spec(), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 2);
+    EXPECT_FALSE(libvirt::discard_state(setting(here), "desk")) << "it runs";
+    EXPECT_FALSE(libvirt::discard_state(setting(here), "nobody"));
+}
+
+TEST_F(SuspendToDisk, ACorruptStateIsAnErrorWhereverItIsBroken) {
+    open_and_close();
+    const auto size = fs::file_size(memory("desk.save"));
+    fs::copy_file(memory("desk.save"), memory("kept"));
+    const auto put_back = [&] {
+        fs::copy_file(memory("kept"), memory("desk.save"), fs::copy_options::overwrite_existing);
+    };
+    {
+        std::fstream file(memory("desk.save"), std::ios::in | std::ios::out | std::ios::binary);
+        file << "LibvirtQemudPart";  // what a save that was cut short begins with
+    }
+    stays_out("incomplete");
+    put_back();
+    fs::resize_file(memory("desk.save"), size / 2);
+    stays_out("discard-state");
+    put_back();
+    fs::resize_file(memory("desk.save"), 5);
+    stays_out("discard-state");
+    put_back();
+    fs::remove(memory("kept"));
+    goes_on();
+}
+
+TEST_F(SuspendToDisk, ASaveCutShortByAPowerCutIsNotTakenForAWholeOne) {
+    open_and_close();
+    fs::rename(memory("desk.save"), memory("desk.save.new"));
+    fs::remove(memory("desk.save.json"));
+    {
+        std::fstream file(memory("desk.save.new"), std::ios::in | std::ios::out | std::ios::binary);
+        file << "LibvirtQemudPart";
+    }
+    stays_out("no whole state");
+}
+
+TEST_F(SuspendToDisk, MemoryOfAnotherMachineIsNotRestoredInItsPlace) {
+    const std::string two = std::string(saving) +
+                            "  wiki: { role: workspace, boot: { kernel: kernel }, memory: 32MiB, cpus: 1, address: "
+                            "10.99.0.21 }\n";
+    reach(spec(two), Mode::open);
+    reach(spec(two), Mode::closed);
+    fs::rename(memory("wiki.save"), memory("desk.save"));
+    const std::string said = failures(go(spec(two), Mode::open));
+    EXPECT_NE(said.find("holds another machine"), std::string::npos) << said;
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running; t-wiki shut off");
+}
+
+TEST_F(SuspendToDisk, WithoutTheVaultNothingIsWrittenInClear) {
+    reach(spec(), Mode::open);
+    ASSERT_EQ(::umount2(vault().c_str(), MNT_DETACH), 0);
+    const std::string said = failures(go(spec(), Mode::closed));
+    EXPECT_NE(said.find("the vault is not mounted there"), std::string::npos) << said;
+    EXPECT_EQ(domains(), "t-desk running; t-gate running");
+    EXPECT_TRUE(fs::is_empty(vault())) << "the hypervisor's own disk";
+}
+
+TEST_F(SuspendToDisk, ClosedWithoutTheVaultPlansNothingAndSaysSinceWhen) {
+    open_and_close();
+    ASSERT_EQ(::umount2(vault().c_str(), MNT_DETACH), 0);
+    EXPECT_EQ(steps(look(spec(), Mode::closed)), "");
+    const model::Plan opening = look(spec(), Mode::open);
+    ASSERT_EQ(steps(opening), "add power/desk restore\n");
+    EXPECT_TRUE(opening.steps[0].summary.starts_with("from memory saved 20"));
+}
+
+TEST_F(SuspendToDisk, TooLittleSpaceIsSaidBeforeAnythingStarts) {
+    ASSERT_EQ(::mount("tmpfs", vault().c_str(), "tmpfs", MS_REMOUNT, "size=20m"), 0);
+    const std::string said = failures(go(spec(), Mode::open));
+    EXPECT_NE(said.find("saving the memory of all workspace VMs may take 32 MiB"), std::string::npos) << said;
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+}
+
+TEST_F(SuspendToDisk, ASpecChangedWhileItWasSavedWaitsForItsRestart) {
+    open_and_close();
+    std::string text = saving;
+    text.replace(text.find("quiet"), 5, "loud");
+    reach(spec(text), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1) << "it was restarted";
+    const model::Plan after = look(spec(text), Mode::open);
+    EXPECT_TRUE(std::ranges::any_of(after.notes, [](const std::string& note) {
+        return note.find("power/desk runs as it was saved") != std::string::npos;
+    }));
+    libvirtd_->virsh({"destroy", "t-desk"});
+    reach(spec(text), Mode::open);
+    EXPECT_NE(libvirtd_->virsh({"dumpxml", "t-desk"}).find("<cmdline>loud</cmdline>"), std::string::npos);
+}
+
+TEST_F(SuspendToDisk, DiskAndRamMayBeSwitchedWhileItSleeps) {
+    open_and_close();
+    const specs::SafeSpec ram = with_vault(load(saving), specs::Suspend::ram);
+    EXPECT_EQ(steps(look(ram, Mode::closed)), "");
+    reach(ram, Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1);
+    reach(ram, Mode::closed);
+    EXPECT_EQ(domains(), "t-desk paused; t-gate running");
+    const model::Plan switched = look(spec(), Mode::closed);
+    EXPECT_EQ(steps(switched), "");
+    EXPECT_TRUE(std::ranges::any_of(switched.notes, [](const std::string& note) {
+        return note.find("takes effect at the next close") != std::string::npos;
+    }));
+    reach(spec(), Mode::open);
+    reach(spec(), Mode::closed);
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    goes_on();
+}
+
+TEST_F(SuspendToDisk, AWorkspaceThatLeftTheFileIsSavedToo) {
+    reach(spec(), Mode::open);
+    std::string without = saving;
+    without.erase(without.find("  desk:"));
+    reach(spec(without), Mode::closed);
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    EXPECT_TRUE(fs::exists(memory("desk.save")));
+    goes_on();
+}
+
+class DisksInTheVault : public SuspendToDisk {
+ protected:
+    /// desk on a disk as well.
+    [[nodiscard]] specs::SafeSpec with_disk() const {
+        std::string text = saving;
+        const std::string boot = "boot: { kernel: kernel, cmdline: quiet }";
+        text.replace(text.find(boot), boot.size(), "image: disk.img");
+        return spec(text);
+    }
+};
+
+TEST_F(DisksInTheVault, AWorkspacesDiskLiesThereAndAServicesDoesNot) {
+    reach(with_disk(), Mode::open);
+    EXPECT_EQ(domains(), "t-desk running; t-gate running");
+    EXPECT_TRUE(fs::exists(vault() / "disks" / "desk.qcow2"));
+    EXPECT_FALSE(fs::exists(state() / "disks" / "desk.qcow2"));
+    EXPECT_TRUE(fs::exists(state() / "disks" / "gate.qcow2"));
+    reach(with_disk(), Mode::closed);
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    reach(with_disk(), Mode::open);
+    EXPECT_EQ(domains(), "t-desk running; t-gate running");
+}
+
+TEST_F(DisksInTheVault, OldMemoryIsNotRestoredOverANewerDisk) {
+    reach(with_disk(), Mode::open);
+    reach(with_disk(), Mode::closed);
+    std::fstream(vault() / "disks" / "desk.qcow2", std::ios::in | std::ios::out | std::ios::binary).seekp(72).put('\0');
+    const std::string said = failures(go(with_disk(), Mode::open));
+    EXPECT_NE(said.find("was written to after the memory was saved"), std::string::npos) << said;
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+}
+
+TEST_F(DisksInTheVault, WhileItIsNotMountedTheDiskIsDeferredAndNotMissing) {
+    reach(with_disk(), Mode::open);
+    reach(with_disk(), Mode::closed);
+    ASSERT_EQ(::umount2(vault().c_str(), MNT_DETACH), 0);
+    const model::Plan closed = look(with_disk(), Mode::closed);
+    EXPECT_EQ(steps(closed), "");
+    ASSERT_EQ(closed.deferred.size(), 1U);
+    EXPECT_EQ(to_text(closed.deferred[0].resource), "disk/desk");
+    EXPECT_EQ(to_text(*closed.deferred[0].on), "mount/vault");
+    EXPECT_FALSE(fs::exists(vault() / "disks"));
+}
+
+TEST_F(DisksInTheVault, ADiskThatLiesInClearIsRefusedAndNotMoved) {
+    specs::SafeSpec before = with_disk();
+    before.volumes.clear();
+    before.suspend->value = specs::Suspend::ram;
+    reach(before, Mode::closed);
+    ASSERT_TRUE(fs::exists(state() / "disks" / "desk.qcow2"));
+    const model::Plan after = look(with_disk(), Mode::closed);
+    ASSERT_EQ(after.refusals.size(), 1U) << steps(after);
+    EXPECT_NE(after.refusals[0].error.cause.find("lies in clear"), std::string::npos);
+    EXPECT_TRUE(fs::exists(state() / "disks" / "desk.qcow2"));
+    EXPECT_FALSE(fs::exists(vault() / "disks"));
+}
+
+TEST_F(DisksInTheVault, AVaultThatLeavesTheFileMakesNoBlankDiskInClear) {
+    reach(with_disk(), Mode::open);
+    reach(with_disk(), Mode::closed);
+    specs::SafeSpec without = with_disk();
+    without.volumes.clear();
+    without.suspend->value = specs::Suspend::ram;
+    const model::Plan after = look(without, Mode::closed);
+    ASSERT_EQ(after.refusals.size(), 1U) << steps(after);
+    EXPECT_NE(after.refusals[0].error.cause.find("is defined with the disk"), std::string::npos);
+    EXPECT_FALSE(fs::exists(state() / "disks" / "desk.qcow2"));
+}
+
+TEST_F(DisksInTheVault, AnOrphansDiskIsFoundWhereverItLies) {
+    reach(with_disk(), Mode::open);
+    std::string without = saving;
+    without.erase(without.find("  desk:"));
+    const model::Plan after = look(spec(without), Mode::open);
+    EXPECT_NE(std::ranges::find(after.orphaned, make_id(model::Kind::disk, "desk")), after.orphaned.end());
+}
+
+}  // namespace
+}  // namespace safe::test

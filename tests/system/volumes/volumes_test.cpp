@@ -1,0 +1,298 @@
+// Volumes mounted, exported, used over the wire and taken away, with the kernel's own device-mapper, ext4 and NFS. VMs
+// are played by network namespaces with the kernel's NFS client. Only in the appliance: it makes
+// /dev/mapper/safe-atlas-*, /srv/safe and the NFS server its own.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include "plugins/filesystem/filesystem_driver.hpp"
+#include "plugins/nfs/nfs_driver.hpp"
+#include "reconciler/base/file_descriptor.hpp"
+#include "reconciler/base/process.hpp"
+#include "tests/support/filesystem/loop_device.hpp"
+#include "tests/support/nfs/sample_exports.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace safe {
+namespace {
+
+namespace fs = std::filesystem;
+using model::Absent;
+using model::Kind;
+using model::make_id;
+using model::Mode;
+using model::Presence;
+using model::Present;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr off_t disk_size = 64 << 20;
+
+std::string run(const std::vector<std::string>& program, int wanted = 0) {
+    const auto ended = base::run_process(program);
+    if (!ended) throw std::runtime_error(to_text(ended.error()));
+    if (ended->status != wanted)
+        throw std::runtime_error(program[0] + " ended with " + std::to_string(ended->status) + ": " + ended->errors);
+    return ended->output;
+}
+std::string shell(const std::string& line) { return run({"/bin/sh", "-c", line}); }
+
+/// In a thread of its own, so that a call that hangs in the NFS client hangs nobody else.
+bool within(std::chrono::seconds limit, const std::function<bool()>& task) {
+    const auto done = std::make_shared<std::atomic<int>>(-1);
+    std::thread([done, task] { *done = task() ? 1 : 0; }).detach();
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (*done < 0 && std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return *done == 1;
+}
+
+class Volumes : public ::testing::Test {
+ protected:
+    void SetUp() override {
+        ASSERT_NE(std::getenv("SAFE_VOLUMES"), nullptr) << "in the appliance only: its scenario sets SAFE_VOLUMES";
+        shell(
+            "rpc.nfsd 0; pkill -x rpc.mountd; pkill -x nfsdcld; exportfs -ua; "
+            "ip link add br-atlas type bridge && ip address add 10.77.0.1/24 dev br-atlas && ip link set br-atlas up");
+        for (const auto& [vm, address] : vms)
+            shell("ip netns add " + vm + " && ip link add v-" + vm + " type veth peer name eth0 netns " + vm +
+                  " && ip link set v-" + vm + " master br-atlas up && ip -n " + vm + " address add " + address +
+                  "/24 dev eth0 && ip -n " + vm + " link set eth0 up && ip -n " + vm + " link set lo up");
+        fs::permissions(directory.path(), fs::perms(0755));
+        for (const char* volume : {"vault", "data", "reference"}) map(volume);
+        run({"mkfs.ext4", "-q", places.mapped("reference")});  // comes from elsewhere, read-only
+        restart();
+    }
+
+    void TearDown() override {
+        for (const auto& [vm, address] : vms) {
+            static_cast<void>(base::run_process({"umount", "-f", "-l", mount_of(vm)}));
+            static_cast<void>(base::run_process({"ip", "netns", "del", vm}));
+        }
+        static_cast<void>(base::run_process({"ip", "link", "del", "br-atlas"}));
+        static_cast<void>(base::run_process({"exportfs", "-ua"}));
+        static_cast<void>(base::run_process({"rpc.nfsd", "0"}));
+        for (const char* volume : {"vault", "data", "reference"}) {
+            static_cast<void>(base::run_process({"umount", places.mount_point(volume)}));
+            static_cast<void>(base::run_process({"dmsetup", "remove", places.mapping_name(volume)}));
+        }
+        static_cast<void>(base::run_process({"umount", places.mount_root()}));
+    }
+
+    void map(const std::string& volume) {
+        disks.push_back(std::make_unique<test::LoopDevice>(directory.path() / volume, disk_size));
+        ASSERT_TRUE(disks.back()->there()) << disks.back()->why();
+        run({"dmsetup", "create", places.mapping_name(volume), "--table",
+             "0 " + std::to_string(disk_size / 512) + " linear " + disks.back()->path().string() + " 0"});
+        shell("dmsetup mknodes");
+        if (volume == "reference") return;
+        const fs::path marker = filesystem::marker_of(places, volume);
+        fs::create_directories(marker.parent_path());
+        std::ofstream(marker).flush();
+    }
+
+    void restart() {
+        drivers[Kind::mount] =
+            std::move(filesystem::make_drivers({.spec = spec, .places = places, .keys = keys}).front());
+        drivers[Kind::exported] = std::move(nfs::make_drivers({.spec = spec, .places = places, .keys = keys}).front());
+    }
+
+    model::Observation seen(Kind kind, const std::string& volume) {
+        const auto id = make_id(kind, volume);
+        return drivers[kind]->observe({{id}, false}, {}).observations.at(id);
+    }
+
+    base::Result<void> bring_about(Kind kind, const std::string& volume, Mode mode) {
+        for (const model::Resource& resource : drivers[kind]->desire(spec, mode).resources) {
+            if (resource.id != make_id(kind, volume)) continue;
+            const model::Observation before = seen(kind, volume);
+            model::Step step;
+            step.resource = resource.id;
+            if (resource.presence == Presence::absent) {
+                step.action = model::Action::remove;
+                if (std::holds_alternative<Absent>(before)) return {};
+            }
+            if (auto done = drivers[kind]->apply(step, resource, before, {}); !done) return done;
+            const model::Observation after = seen(kind, volume);
+            if (resource.presence == Presence::absent) {
+                EXPECT_TRUE(std::holds_alternative<Absent>(after)) << to_text(resource.id);
+            } else {
+                const auto* present = std::get_if<Present>(&after);
+                EXPECT_TRUE(present != nullptr && present->attributes == resource.attributes) << to_text(resource.id);
+            }
+        }
+        return {};
+    }
+
+    void open() {
+        for (const char* volume : {"vault", "data", "reference"})
+            for (const Kind kind : {Kind::mount, Kind::exported}) {
+                const auto done = bring_about(kind, volume, Mode::open);
+                ASSERT_TRUE(done) << to_text(done.error());
+            }
+    }
+    void close() {
+        for (const char* volume : {"reference", "data", "vault"})
+            for (const Kind kind : {Kind::exported, Kind::mount}) {
+                const auto done = bring_about(kind, volume, Mode::closed);
+                ASSERT_TRUE(done) << to_text(done.error());
+            }
+        for (const char* volume : {"vault", "data", "reference"})
+            run({"blockdev", "--flushbufs", places.mapped(volume)});
+    }
+
+    fs::path mount_of(const std::string& vm) { return directory.path() / ("in-" + vm); }
+
+    /// As the guest does: from its network, with a host name of its own.
+    bool guest_mounts(const std::string& vm, const std::string& volume) {
+        fs::create_directories(mount_of(vm));
+        const auto mounted = base::run_process(
+            {"timeout", "-k", "1", "10", "nsenter", "--net=/run/netns/" + vm, "unshare", "--uts", "/bin/sh", "-c",
+             "hostname " + vm + " && exec mount -t nfs4 -o vers=4.2,hard,retry=0 10.77.0.1:" +
+                 places.mount_point(volume).string() + " " + mount_of(vm).string()});
+        return mounted && mounted->status == 0;
+    }
+
+    const std::map<std::string, std::string> vms{
+        {"desktop", "10.77.0.20"}, {"forge", "10.77.0.21"}, {"probe", "10.77.0.22"}};
+    testing::TemporaryDirectory directory;
+    specs::SafeSpec spec = test::sample_exports();
+    driver::Places places{"atlas", "/var/lib/safe/atlas"};
+    driver::KeyRing keys;
+    std::vector<std::unique_ptr<test::LoopDevice>> disks;
+    std::map<Kind, std::unique_ptr<driver::Driver>> drivers;
+};
+
+TEST_F(Volumes, OpenAndClosedAndOpenAgain) {
+    open();
+    close();
+    open();
+    for (const char* volume : {"vault", "data", "reference"})
+        EXPECT_TRUE(drivers[Kind::mount]->observe({{make_id(Kind::mount, volume)}}, {}).refusals.empty());
+    close();
+    // A mapping that nothing holds can be taken away.
+    for (const char* volume : {"vault", "data", "reference"}) run({"dmsetup", "remove", places.mapping_name(volume)});
+}
+
+TEST_F(Volumes, OnlyTheVmsOfTheFileAreServedAndOnTheSafesAddressAlone) {
+    open();
+    EXPECT_TRUE(guest_mounts("desktop", "data"));
+    EXPECT_FALSE(guest_mounts("probe", "data"));
+    EXPECT_FALSE(guest_mounts("forge", "reference"));
+    EXPECT_FALSE(guest_mounts("forge", "vault"));
+    const std::string listeners = shell("ss -Hltnu | awk '{print $5}'");
+    EXPECT_THAT(listeners, HasSubstr("10.77.0.1:2049"));
+    EXPECT_THAT(listeners, Not(HasSubstr("0.0.0.0:2049")));
+    EXPECT_EQ(shell("ss -Hltunp | grep -c rpc.mountd || true"), "0\n") << "rpc.mountd is not reachable at all";
+    EXPECT_EQ(shell("cat /proc/fs/nfsd/versions"), "-3 +4 -4.0 -4.1 +4.2\n");
+}
+
+TEST_F(Volumes, RootOfAGuestIsNobodyAndPeopleArePeople) {
+    open();
+    ASSERT_TRUE(guest_mounts("desktop", "data"));
+    const fs::path there = mount_of("desktop");
+    std::ofstream(there / "by-root") << "x";
+    struct stat status{};
+    ASSERT_EQ(::stat((places.mount_point("data") / "by-root").c_str(), &status), 0);
+    EXPECT_EQ(status.st_uid, 65534U);
+    shell("setpriv --reuid 1000 --regid 1000 --groups 4242 mkdir " + (there / "shared").string());
+    shell("setpriv --reuid 1000 --regid 4242 --groups 4242 sh -c 'chgrp 4242 " + (there / "shared").string() +
+          " && chmod 2770 " + (there / "shared").string() + "'");
+    // Groups are the guest's own: the hypervisor knows of none.
+    shell("setpriv --reuid 1001 --regid 1001 --groups 4242 touch " + (there / "shared/by-a-colleague").string());
+    run({"setpriv", "--reuid", "1002", "--regid", "1002", "--clear-groups", "touch", there / "shared/by-a-stranger"},
+        1);
+    // What may not run on the hypervisor may run in a guest.
+    shell("printf '#!/bin/sh\\nexit 0\\n' >" + (there / "tool").string() + " && chmod 755 " +
+          (there / "tool").string());
+    EXPECT_EQ(base::run_process({there / "tool"})->status, 0);
+    EXPECT_FALSE(base::run_process({places.mount_point("data") / "tool"}));
+}
+
+TEST_F(Volumes, AFrozenGuestDoesNotKeepTheVolumeAndFindsItsFileAgain) {
+    open();
+    ASSERT_TRUE(guest_mounts("desktop", "data"));
+    ASSERT_TRUE(guest_mounts("forge", "data"));
+    const base::FileDescriptor file(
+        ::open((mount_of("desktop") / "heartbeat").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    ASSERT_TRUE(file);
+    ASSERT_EQ(::write(file.get(), "one\n", 4), 4);
+    ASSERT_EQ(::fsync(file.get()), 0);
+    shell("ip link set v-desktop down");
+    const auto start = std::chrono::steady_clock::now();
+    close();
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+    open();
+    shell("ip link set v-desktop up");
+    EXPECT_TRUE(within(std::chrono::seconds(90), [&] {
+        return ::write(file.get(), "two\n", 4) == 4 && ::fsync(file.get()) == 0;
+    })) << "the same descriptor goes on";
+    std::ifstream written(places.mount_point("data") / "heartbeat");
+    std::string content((std::istreambuf_iterator<char>(written)), {});
+    EXPECT_EQ(content, "one\ntwo\n");
+}
+
+TEST_F(Volumes, KilledBetweenWithdrawingAndEndingItStillCloses) {
+    open();
+    ASSERT_TRUE(guest_mounts("desktop", "data"));
+    const base::FileDescriptor file(::open((mount_of("desktop") / "held").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    ASSERT_TRUE(file);
+    shell("ip link set v-desktop down");
+    run({"exportfs", "-u", "10.77.0.20:" + places.mount_point("data").string()});
+    run({"exportfs", "-u", "10.77.0.21:" + places.mount_point("data").string()});
+    const auto held = bring_about(Kind::mount, "data", Mode::closed);
+    ASSERT_FALSE(held) << "what the test is about: the volume is busy";
+    EXPECT_THAT(to_text(held.error()), HasSubstr("the NFS client 10.77.0.20"));
+    EXPECT_TRUE(std::holds_alternative<Present>(seen(Kind::exported, "data")));
+    close();
+}
+
+TEST_F(Volumes, ANeighbourWithItsOwnVolumeIsNotDisturbed) {
+    spec.volumes[2].access = {specs::Access::read_write};
+    spec.vms[1].mounts = {test::sample_mount("/reference", "reference")};
+    restart();
+    open();
+    ASSERT_TRUE(guest_mounts("forge", "reference"));
+    ASSERT_TRUE(guest_mounts("desktop", "data"));
+    const base::FileDescriptor mine(::open((mount_of("forge") / "mine").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    const base::FileDescriptor held(::open((mount_of("desktop") / "held").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    ASSERT_TRUE(mine && held);
+    shell("ip link set v-desktop down");
+    for (const Kind kind : {Kind::exported, Kind::mount}) {
+        const auto done = bring_about(kind, "data", Mode::closed);
+        ASSERT_TRUE(done) << to_text(done.error());
+    }
+    EXPECT_TRUE(
+        within(std::chrono::seconds(5), [&] { return ::write(mine.get(), "x", 1) == 1 && ::fsync(mine.get()) == 0; }));
+}
+
+TEST_F(Volumes, AnNfsServerOfSomebodyElsesIsLeftAloneAndRefused) {
+    for (const char* volume : {"vault", "data"}) ASSERT_TRUE(bring_about(Kind::mount, volume, Mode::open));
+    run({"rpc.nfsd", "2"});
+    const auto now = seen(Kind::exported, "data");
+    ASSERT_TRUE(std::holds_alternative<model::Foreign>(now));
+    EXPECT_THAT(std::get<model::Foreign>(now).what, HasSubstr("0.0.0.0:2049"));
+    EXPECT_FALSE(bring_about(Kind::exported, "data", Mode::open));
+    EXPECT_EQ(shell("cat /proc/fs/nfsd/threads"), "2\n");
+    run({"rpc.nfsd", "0"});
+}
+
+TEST_F(Volumes, AMountdThatLooksGroupsUpByItselfIsRefused) {
+    ASSERT_TRUE(bring_about(Kind::mount, "data", Mode::open));
+    run({"rpc.mountd", "-N", "3", "-g"});
+    const auto refused = bring_about(Kind::exported, "data", Mode::open);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(to_text(refused.error()), HasSubstr("manage-gids"));
+}
+
+}  // namespace
+}  // namespace safe

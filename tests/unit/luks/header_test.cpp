@@ -1,0 +1,176 @@
+// Headers as bytes and as meaning, without libcryptsetup: what is read, what is believed, and what the policy says.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include "plugins/luks/header_policy.hpp"
+#include "plugins/luks/header_store.hpp"
+#include "plugins/luks/revocation.hpp"
+#include "plugins/luks/tokens.hpp"
+#include "tests/support/luks/sample_header.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace safe::test {
+namespace {
+
+using luks::Copies;
+using luks::Header;
+using luks::Json;
+
+Copies read(const std::string& image) {
+    return luks::read_copies([&](std::uint64_t offset, std::uint64_t size) {
+               return base::Result<std::string>(offset < image.size() ? image.substr(offset, size) : std::string());
+           })
+        .value();
+}
+
+TEST(HeaderImage, WhatIsRenderedIsReadBack) {
+    const Header header = sample_header();
+    const Copies copies = read(luks::render_both(header).value());
+    ASSERT_TRUE(copies.sound()) << copies.primary_fault << copies.secondary_fault;
+    EXPECT_EQ(*copies.header, header);
+    EXPECT_TRUE(luks::faults_of(*copies.header).empty()) << luks::faults_of(*copies.header).front();
+}
+
+TEST(HeaderImage, AnyChangedByteOfOneCopyIsNoticedAndTheOtherCounts) {
+    const std::string good = luks::render_both(sample_header()).value();
+    const std::uint64_t copy = sample_header().copy_size;
+    rc::check([&] {
+        std::string image = good;
+        const auto at = *rc::gen::inRange<std::size_t>(0, image.size());
+        const auto flip = *rc::gen::inRange(1, 256);
+        image[at] = static_cast<char>(static_cast<unsigned char>(image[at]) ^ static_cast<unsigned>(flip));
+        const Copies copies = read(image);
+        RC_ASSERT(copies.header.has_value());
+        RC_ASSERT(copies.header->metadata == sample_header().metadata);
+        RC_ASSERT((at < copy ? copies.primary_fault : copies.secondary_fault) != "");
+        RC_ASSERT((at < copy ? copies.secondary_fault : copies.primary_fault) == "");
+    });
+}
+
+TEST(HeaderImage, TheNewerCopyCountsAndTwoOfOneAgeMustAgree) {
+    Header newer = sample_header();
+    ++newer.sequence;
+    newer.metadata["tokens"]["5"] = luks::provisioning_token();
+    const std::string first = luks::render(sample_header(), luks::Copy::primary).value();
+    Copies copies = read(first + luks::render(newer, luks::Copy::secondary).value());
+    ASSERT_TRUE(copies.header);
+    EXPECT_EQ(copies.header->sequence, newer.sequence);
+    EXPECT_FALSE(copies.sound());
+    newer.sequence = sample_header().sequence;
+    copies = read(first + luks::render(newer, luks::Copy::secondary).value());
+    EXPECT_FALSE(copies.header) << "neither is believed";
+    EXPECT_TRUE(copies.any_magic);
+}
+
+TEST(HeaderImage, MetadataThatTwoParsersCouldReadDifferentlyIsRefused) {
+    const std::string sound = sample_header().metadata.dump();
+    for (const std::string& metadata :
+         {std::string(R"({"keyslots":{},"keyslots":{}})"), " " + sound, sound + std::string("\0x", 2), sound + "x",
+          std::string("[]"), std::string("{\"a\":") + std::string(100, '[') + std::string(100, ']') + "}",
+          std::string("{\"a\":\"\xff\"}"), std::string()}) {
+        const std::string image = with_metadata(sample_header(), metadata);
+        const Copies copies = read(image);
+        EXPECT_FALSE(copies.header) << metadata.substr(0, 40);
+        EXPECT_EQ(copies.primary_fault.find("checksum"), std::string::npos) << "the metadata is what is refused";
+    }
+    EXPECT_TRUE(read(with_metadata(sample_header(), sound)).header) << "the forger's checksums are right";
+}
+
+TEST(HeaderPolicy, NoHostileNumberGetsThrough) {
+    const auto refused = [](const std::function<void(Json&)>& change) {
+        Header header = sample_header();
+        change(header.metadata);
+        return !luks::faults_of(header).empty();
+    };
+    EXPECT_TRUE(refused([](Json& m) { m["keyslots"]["0"]["kdf"]["time"] = -1; }));
+    EXPECT_TRUE(refused([](Json& m) { m["keyslots"]["0"]["kdf"]["time"] = 4.5; }));
+    EXPECT_TRUE(refused([](Json& m) { m["keyslots"]["0"]["kdf"]["time"] = 18446744073709551615ULL; }));
+    EXPECT_TRUE(refused([](Json& m) { m["keyslots"]["0"]["key_size"] = 1; }));
+    EXPECT_TRUE(refused([](Json& m) { m["keyslots"]["32"] = m["keyslots"]["0"]; }));
+    EXPECT_TRUE(refused([](Json& m) { m["keyslots"]["00"] = m["keyslots"]["0"]; }));
+    EXPECT_TRUE(refused([](Json& m) { m["keyslots"]["1"] = m["keyslots"]["0"]; })) << "one on top of the other";
+    EXPECT_TRUE(refused([](Json& m) { m["keyslots"]["0"]["area"]["size"] = "99999999999999999999"; }));
+    EXPECT_TRUE(refused([](Json& m) { m["config"]["keyslots_size"] = "9223372036854775807"; }));
+    EXPECT_TRUE(refused([](Json& m) { m["tokens"]["0"] = {{"type", "x"}, {"keyslots", {"31"}}}; }));
+    EXPECT_TRUE(refused([](Json& m) { m["tokens"]["0"] = "text"; }));
+    EXPECT_TRUE(refused([](Json& m) { m["segments"]["0"]["sector_size"] = 3; }));
+    EXPECT_TRUE(refused([](Json& m) { m["extra"] = Json::object(); }));
+    EXPECT_TRUE(refused([](Json& m) { m.erase("digests"); }));
+    EXPECT_TRUE(refused([](Json& m) { m["config"]["requirements"] = "none"; }));
+}
+
+TEST(Tokens, AForgedCostOrSaltIsNoToken) {
+    Header header = sample_header();
+    ASSERT_TRUE(luks::vault_token(header));
+    const auto id = luks::tokens_of(header, "safe-vault").front();
+    for (const auto& [key, value] : std::vector<std::pair<std::string, Json>>{{"memory", 1},
+                                                                              {"memory", 1ULL << 60U},
+                                                                              {"passes", 0},
+                                                                              {"passes", 1000000},
+                                                                              {"salt", "00"},
+                                                                              {"salt", "zz"},
+                                                                              {"memory", "32MiB"},
+                                                                              {"passes", -4}}) {
+        Header forged = header;
+        forged.metadata["tokens"][id][key] = value;
+        EXPECT_FALSE(luks::vault_token(forged)) << key << value;
+    }
+    header.metadata["tokens"]["9"] = header.metadata["tokens"][id];
+    EXPECT_FALSE(luks::vault_token(header)) << "which of two would count?";
+}
+
+TEST(Record, EveryDifferenceIsNamedAndEqualIsSilent) {
+    const Header header = sample_header();
+    const luks::Record record = luks::record_of(header, std::nullopt);
+    EXPECT_TRUE(luks::differences(header, record).empty());
+    const auto said = [&](const std::function<void(Header&)>& change) {
+        Header changed = header;
+        change(changed);
+        const auto found = luks::differences(changed, record);
+        return found.empty() ? std::string() : found.front();
+    };
+    EXPECT_NE(said([](Header& h) { h.uuid[0] = 'f'; }).find("UUID"), std::string::npos);
+    EXPECT_NE(said([](Header& h) { --h.sequence; }).find("an older one"), std::string::npos);
+    EXPECT_NE(said([](Header& h) { ++h.sequence; }).find("written again"), std::string::npos);
+    EXPECT_EQ(said([](Header& h) { h.metadata["tokens"].erase("0"); }), "token 0 is gone");
+    EXPECT_EQ(said([](Header& h) { h.metadata["keyslots"]["7"] = Json::object(); }), "keyslot 7 is new");
+    EXPECT_EQ(said([](Header& h) { h.metadata["digests"]["0"]["digest"] = "x"; }), "the volume key 0 is another");
+    EXPECT_EQ(said([](Header& h) { h.metadata["segments"]["0"]["encryption"] = "x"; }), "data segment 0 is another");
+}
+
+TEST(Record, ADamagedOneIsAnErrorAndNeverNone) {
+    const testing::TemporaryDirectory folder;
+    const luks::HeaderStore store(folder.path());
+    EXPECT_FALSE(store.record().value());
+    const luks::Record record = luks::record_of(sample_header(), std::nullopt);
+    ASSERT_TRUE(store.announce(record));
+    EXPECT_FALSE(store.record().value());
+    ASSERT_TRUE(store.commit());
+    EXPECT_EQ(store.record().value(), record);
+    EXPECT_FALSE(store.pending().value());
+    std::filesystem::permissions(folder.path() / "record.json", std::filesystem::perms(0666));
+    EXPECT_FALSE(store.record()) << "anybody may have written it";
+    std::filesystem::permissions(folder.path() / "record.json", std::filesystem::perms(0600));
+    std::filesystem::resize_file(folder.path() / "record.json", 20);
+    EXPECT_FALSE(store.record());
+}
+
+TEST(Revocation, WhatMustStayIsCountedByTokenAndByRecord) {
+    Header header = sample_header();  // alice in slot 0
+    luks::Record record = luks::record_of(header, std::nullopt);
+    specs::UserSpec alice;
+    alice.name = "alice";
+    alice.super = {true};
+    EXPECT_TRUE(luks::loss(header, record, {0}, {alice}));
+    EXPECT_TRUE(luks::loss(header, record, {0}, {}));
+    header.metadata["keyslots"]["1"] = header.metadata["keyslots"]["0"];
+    EXPECT_TRUE(luks::loss(header, record, {0}, {})) << "slot 1 is nobody's";
+    record.slots["1"] = "bob";
+    EXPECT_FALSE(luks::loss(header, record, {0}, {})) << "bob's by record, though his token vanished";
+    EXPECT_TRUE(luks::loss(header, record, {0}, {alice})) << "bob is no super-user";
+    EXPECT_FALSE(luks::loss(header, record, {1}, {alice}));
+    EXPECT_EQ(luks::slots_owned(header, record, "bob"), std::vector{1});
+}
+
+}  // namespace
+}  // namespace safe::test

@@ -1,0 +1,54 @@
+#include <gtest/gtest.h>
+
+#include "reconciler/members/back_off.hpp"
+#include "reconciler/members/strength.hpp"
+#include "tests/support/members/memory_attempts.hpp"
+
+namespace safe::members {
+namespace {
+
+using std::chrono::seconds;
+
+TEST(BackOff, GrowsFromNothingToAQuarterOfAnHour) {
+    for (const unsigned wrong : {0U, 1U, 2U, 3U}) EXPECT_EQ(delay_after(wrong), seconds(0));
+    EXPECT_EQ(delay_after(4), seconds(2));
+    EXPECT_EQ(delay_after(5), seconds(4));
+    EXPECT_EQ(delay_after(12), seconds(512));
+    EXPECT_EQ(delay_after(13), seconds(900));
+    EXPECT_EQ(delay_after(4'000'000'000U), seconds(900));
+}
+
+TEST(BackOff, IsPerUserAndSource) {
+    test::MemoryAttempts store;
+    BackOff back_off(store, std::chrono::system_clock::time_point(std::chrono::hours(1)));
+    for (int i = 0; i < 4; ++i) EXPECT_TRUE(back_off.admit("bob", "192.0.2.1"));
+    EXPECT_FALSE(back_off.admit("bob", "192.0.2.1"));
+    EXPECT_TRUE(back_off.admit("bob", "192.0.2.2"));
+    EXPECT_TRUE(back_off.admit("alice", "192.0.2.1"));
+}
+
+TEST(BackOff, WhatCouldNotBeTriedDoesNotCount) {
+    test::MemoryAttempts store;
+    BackOff back_off(store, std::chrono::system_clock::time_point(std::chrono::hours(1)));
+    for (int i = 0; i < 20; ++i) {
+        ASSERT_TRUE(back_off.admit("bob", "local"));
+        ASSERT_TRUE(back_off.was_not_tried("bob", "local"));
+    }
+    EXPECT_EQ(store.load("bob", "local")->wrong, 0U);
+}
+
+TEST(Strength, HintsWithoutRepeating) {
+    for (const char* weak : {"", "tiny", "aaaaaaaaaaaaaaaaaaaa", "abcdefghijklmnop", "12345678901234567890",
+                             "my Password of today!", "xX-Alice-2026-!?", "the atlas of 1931"}) {
+        const auto hint = hint_about(weak, "alice", "atlas");
+        ASSERT_TRUE(hint) << weak;
+        if (std::string_view(weak).size() > 4) {
+            EXPECT_EQ(hint->find(weak), std::string::npos);
+        }
+    }
+    for (const char* strong : {"copper lantern walks uphill", "vT9$kq2!mZx7Lw"})
+        EXPECT_FALSE(hint_about(strong, "alice", "atlas")) << strong;
+}
+
+}  // namespace
+}  // namespace safe::members

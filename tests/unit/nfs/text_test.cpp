@@ -1,0 +1,71 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/sysmacros.h>
+
+#include "plugins/nfs/nfs_text.hpp"
+
+namespace safe::nfs {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+TEST(NfsText, ExportsWithTheirClientsAndOptions) {
+    const auto found = parse_exports(
+        "# Version 1.1\n# Path Client(Flags) # IPs\n"
+        "/srv/safe/atlas/data\t10.77.0.20(rw,sync,root_squash,fsid=0b1c2d3e-0000-5000-8000-000000000000,sec=sys)\n"
+        "/srv/with\\040space\t$10.77.0.21(ro)\n"
+        "/srv/pub\t*(ro,all_squash)\n",
+        "etab");
+    ASSERT_TRUE(found) << to_text(found.error());
+    ASSERT_EQ(found->size(), 3U);
+    EXPECT_EQ((*found)[0].path, "/srv/safe/atlas/data");
+    EXPECT_EQ((*found)[0].client, "10.77.0.20");
+    EXPECT_TRUE((*found)[0].options.contains("fsid=0b1c2d3e-0000-5000-8000-000000000000"));
+    EXPECT_EQ((*found)[1].path, "/srv/with space");
+    EXPECT_EQ((*found)[1].client, "10.77.0.21");
+    EXPECT_EQ((*found)[2].client, "*");
+}
+
+TEST(NfsText, ALineThatIsNotUnderstoodIsAnErrorAndNotNothing) {
+    EXPECT_TRUE(parse_exports("", "etab")->empty());
+    for (const char* text : {"/srv/x", "/srv/x\t10.0.0.1", "srv\t10.0.0.1(rw)", "/srv/x\t(rw)", "/srv/x\t10.0.0.1(rw"})
+        EXPECT_FALSE(parse_exports(text, "etab")) << text;
+}
+
+TEST(NfsText, Versions) {
+    EXPECT_THAT(parse_versions("-2 -3 +4 -4.0 -4.1 +4.2\n"), ElementsAre("4.2"));
+    EXPECT_THAT(parse_versions("+3 +4 +4.0 +4.1 +4.2"), ElementsAre("3", "4.0", "4.1", "4.2"));
+    EXPECT_THAT(parse_versions("+3 +4"), ElementsAre("3", "4"));
+    EXPECT_THAT(parse_versions(""), IsEmpty());
+}
+
+TEST(NfsText, OnlyListenersOfItsPort) {
+    EXPECT_THAT(parse_listeners("  sl  local_address rem_address   st tx_queue\n"
+                                "   0: 01004D0A:0801 00000000:0000 0A 00000000:00000000\n"
+                                "   1: 01004D0A:0016 00000000:0000 0A 00000000:00000000\n"
+                                "   2: 01004D0A:0801 14004D0A:03FF 01 00000000:00000000\n"
+                                "   3: 00000000:0801 00000000:0000 0A 00000000:00000000\n"),
+                ElementsAre("0.0.0.0:2049", "10.77.0.1:2049"));
+    EXPECT_THAT(parse_listeners("   0: 00000000000000000000000000000000:0801 "
+                                "00000000000000000000000000000000:0000 0A 0:0\n"),
+                ElementsAre("[::]:2049"));
+}
+
+TEST(NfsText, WhoAClientIsAndWhatItHolds) {
+    const char* info =
+        "clientid: 0x6bb3e1d0674f6e1b\naddress: \"10.77.0.20:845\"\nstatus: confirmed\nname: \"Linux NFSv4.2 "
+        "desktop\"\n";
+    EXPECT_EQ(parse_client_address(info), "10.77.0.20");
+    EXPECT_EQ(parse_client_address("clientid: 0x1\n"), "");
+    const char* states =
+        "- 0x01000000: { type: open, access: rw, deny: --, superblock: \"fd:02:12\", filename: \"heartbeat\", owner: "
+        "\"o\" }\n";
+    EXPECT_TRUE(holds_state_on(states, makedev(0xfd, 2)));
+    EXPECT_FALSE(holds_state_on(states, makedev(0xfd, 0)));
+    EXPECT_FALSE(holds_state_on(states, makedev(0xfd, 0x12)));
+    EXPECT_FALSE(holds_state_on("", makedev(0xfd, 2)));
+}
+
+}  // namespace
+}  // namespace safe::nfs
