@@ -2,26 +2,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <set>
 #include <vector>
 
 #include "specs/judgement.hpp"
+#include "specs/shadows.hpp"
 
 namespace safe::specs {
 namespace {
 
 constexpr std::uint16_t nfs_port = 2049;  // RFC 7530 section 3.1
-
-struct JudgedRule {
-    const RuleSpec* rule = nullptr;
-    Endpoint from;
-    Endpoint to;
-};
-
-bool lies_in(const Cidr& inner, const Cidr& outer) {
-    return inner.prefix >= outer.prefix && outer.contains(inner.address);
-}
 
 bool lies_in(const Cidr& inner, const std::optional<Located<Cidr>>& outer) { return outer && lies_in(inner, **outer); }
 
@@ -103,75 +92,6 @@ std::string why_never(const Judgement& judgement, const NetworkSpec& network, co
     }
     return {};
 }
-
-/// Finds rules that say nothing which another does not. Rules are looked up by the networks around each other's ends,
-/// so that the work stays near linear; what a hostile spec adds to it is bounded.
-class Shadows {
- public:
-    explicit Shadows(const std::vector<JudgedRule>& rules) : rules_(rules) {
-        for (std::size_t i = 0; i < rules.size(); ++i) {
-            const Cidr& from = rules[i].from.addresses;
-            const Cidr& to = rules[i].to.addresses;
-            index_[from][to].push_back(i);
-            from_prefixes_.insert(from.prefix);
-            to_prefixes_.insert(to.prefix);
-        }
-    }
-
-    /// The rule that covers rule `i`; of two that say the same, the earlier covers the later.
-    const RuleSpec* over(std::size_t i) {
-        for (const std::uint8_t from_prefix : from_prefixes_) {
-            const auto* const around_from = around(index_, rules_[i].from.addresses, from_prefix);
-            if (around_from == nullptr) continue;
-            for (const std::uint8_t to_prefix : to_prefixes_) {
-                const auto* const candidates = around(*around_from, rules_[i].to.addresses, to_prefix);
-                if (candidates == nullptr) continue;
-                for (const std::size_t other : *candidates) {
-                    if (other != i && covers(other, i) && (other < i || !covers(i, other))) return rules_[other].rule;
-                }
-            }
-        }
-        return nullptr;
-    }
-
-    [[nodiscard]] bool is_exhausted() const { return comparisons_left_ == 0; }
-
- private:
-    template <class Value>
-    static const Value* around(const std::map<Cidr, Value>& index, const Cidr& inner, std::uint8_t prefix) {
-        if (prefix > inner.prefix) return nullptr;
-        const Cidr outer{Cidr{inner.address, prefix}.network(), prefix};
-        const auto found = index.find(outer);
-        return found == index.end() ? nullptr : &found->second;
-    }
-
-    bool covers(std::size_t outer, std::size_t inner) {
-        if (comparisons_left_ == 0) return false;
-        --comparisons_left_;
-        const RuleSpec& wide = *rules_[outer].rule;
-        const RuleSpec& narrow = *rules_[inner].rule;
-        const bool holds_when = wide.when.value == When::always || wide.when.value == narrow.when.value;
-        return holds_when && lies_in(rules_[inner].from.addresses, rules_[outer].from.addresses) &&
-               lies_in(rules_[inner].to.addresses, rules_[outer].to.addresses) &&
-               std::ranges::all_of(narrow.allow,
-                                   [&](const Located<Service>& service) { return allows(wide, *service); });
-    }
-
-    bool allows(const RuleSpec& wide, const Service& service) {
-        return std::ranges::any_of(wide.allow, [&](const Located<Service>& other) {
-            if (comparisons_left_ == 0) return false;
-            --comparisons_left_;
-            return other->protocol == service.protocol && other->first_port <= service.first_port &&
-                   service.last_port <= other->last_port;
-        });
-    }
-
-    const std::vector<JudgedRule>& rules_;
-    std::map<Cidr, std::map<Cidr, std::vector<std::size_t>>> index_;
-    std::set<std::uint8_t> from_prefixes_;
-    std::set<std::uint8_t> to_prefixes_;
-    std::size_t comparisons_left_ = 5'000'000;
-};
 
 void judge_shadows(Judgement& judgement, const std::vector<JudgedRule>& rules) {
     Shadows shadows(rules);
