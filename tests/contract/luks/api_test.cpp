@@ -33,7 +33,8 @@ class LuksApi : public ::testing::TestWithParam<Which> {
             {.name = name, .device = world.disk("vault"), .read_only = read_only});
     }
     std::optional<luks::Mapping> mapping() {
-        for (const luks::Mapping& found : world.api->mappings().value())
+        const std::vector<luks::Mapping> all = world.api->mappings().value();
+        for (const luks::Mapping& found : all)
             if (found.name == name) return found;
         return std::nullopt;
     }

@@ -104,8 +104,8 @@ TEST_F(Members, WhileTwoGenerationsAreThereEitherOpens) {
 
 TEST_F(Members, WhoLeavesTheFileLosesTheKeyAndTheAreaIsOverwritten) {
     ASSERT_TRUE(enrol_bob());
-    const auto& area =
-        luks::object_in(luks::object_in(world.header().look().header->metadata, "keyslots"), "1")["area"];
+    const luks::Header before = world.header().look().header.value();
+    const luks::Json& area = before.metadata.at("keyslots").at("1").at("area");
     const std::uint64_t offset = *luks::number_in(area, "offset");
     const std::string material = world.content("vault").substr(offset, 256000);
     world.spec.users.pop_back();
