@@ -5,17 +5,16 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <fstream>
 #include <mutex>
 
 #include "plugins/luks/helper_protocol.hpp"
+#include "plugins/luks/mapper_devices.hpp"
 #include "reconciler/base/file_descriptor.hpp"
 
 #ifndef SAFE_LIBEXEC_DIR
@@ -176,17 +175,18 @@ class HelperApi final : public Api {
         return slot_of(image, request);
     }
 
-    Outcome<void> deactivate(const std::string& name) override {
+    Outcome<void> deactivate(const std::string& name, Closing how) override {
         const Result<FileDescriptor> nothing = memory_file({}, 0);
         if (!nothing) return std::unexpected(Failure{Failure::Code::other, nothing.error()});
-        const Outcome<Json> answer = ask(*nothing, {.body = {{"operation", "deactivate"}, {"name", name}}});
+        const Outcome<Json> answer =
+            ask(*nothing, {.body = {{"operation", "deactivate"}, {"name", name}, {"force", how == Closing::force}}});
         if (!answer) return std::unexpected(answer.error());
         return {};
     }
 
-    Result<std::vector<Mapping>> mappings() override;
-    Result<bool> holds_file_system(const std::string& name) override;
-    Result<bool> mounted(const std::string& name, const fs::path& place) override;
+    Result<std::vector<Mapping>> mappings() override { return list_mappings(block_devices_); }
+    Result<bool> holds_file_system(const std::string& name) override { return begins_with_file_system(name); }
+    Result<bool> mounted(const std::string& name, const fs::path& place) override { return is_mounted(name, place); }
 
  private:
     Outcome<int> slot_of(const std::string& image, const Request& request) {
@@ -250,65 +250,6 @@ class HelperApi final : public Api {
     const fs::path block_devices_;
     std::mutex mutex_;  // derivations one at a time, each with all the memory it needs
 };
-
-std::string first_line(const fs::path& path) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
-    return line;
-}
-
-std::vector<std::string> names_in(const fs::path& folder) {
-    std::vector<std::string> names;
-    std::error_code none;  // a device without that folder has nothing there
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder, none))
-        names.push_back(entry.path().filename());
-    return names;
-}
-
-Result<std::vector<Mapping>> HelperApi::mappings() {
-    std::vector<Mapping> found;
-    std::error_code error;
-    fs::directory_iterator devices(block_devices_, error);
-    // A kernel without any block device has no such folder in a bare container; sysfs itself must be there.
-    if (error && (error != std::errc::no_such_file_or_directory || !fs::exists(block_devices_.parent_path())))
-        return base::fail({"list", "the devices of device-mapper", error.message(), "is /sys mounted?"});
-    for (; !error && devices != fs::directory_iterator(); devices.increment(error)) {
-        const fs::path device = devices->path();
-        if (!fs::is_directory(device / "dm")) continue;
-        Mapping mapping{.name = first_line(device / "dm/name"),
-                        .uuid = first_line(device / "dm/uuid"),
-                        .device = first_line(device / "dev"),
-                        .read_only = first_line(device / "ro") == "1",
-                        .suspended = first_line(device / "dm/suspended") == "1",
-                        .lies_on = names_in(device / "slaves"),
-                        .holders = names_in(device / "holders")};
-        if (!mapping.name.empty()) found.push_back(std::move(mapping));
-    }
-    if (error && !found.empty()) return base::fail({"list", "the devices of device-mapper", error.message(), ""});
-    return found;
-}
-
-Result<bool> HelperApi::holds_file_system(const std::string& name) {
-    const fs::path device = fs::path("/dev/mapper") / name;
-    const FileDescriptor file(::open(device.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) return base::fail({"look into", device.string(), base::errno_text(errno), ""});
-    const Result<std::string> start = content_of(file, 0, 2048);
-    if (!start) return base::fail(start.error());
-    constexpr std::size_t ext4_magic_at = 1024 + 56;
-    return start->starts_with("XFSB") ||
-           (start->size() > ext4_magic_at && start->substr(ext4_magic_at, 2) == "\x53\xef");
-}
-
-Result<bool> HelperApi::mounted(const std::string& name, const fs::path& place) {
-    const fs::path device = fs::path("/dev/mapper") / name;
-    struct stat mapping{};
-    struct stat root{};
-    if (::stat(device.c_str(), &mapping) != 0)
-        return base::fail({"look at", device.string(), base::errno_text(errno), ""});
-    if (::stat(place.c_str(), &root) != 0) return base::fail({"look at", place.string(), base::errno_text(errno), ""});
-    return S_ISBLK(mapping.st_mode) && root.st_dev == mapping.st_rdev;
-}
 
 }  // namespace
 

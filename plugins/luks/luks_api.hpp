@@ -91,9 +91,15 @@ struct Mapping {
     std::string device;  // "254:3"
     bool read_only = false;
     bool suspended = false;
+    std::string target = "crypt";  // "error": it was closed by force, has no key any more, and somebody still holds it
     std::vector<std::string> lies_on = {};  // names of block devices below it: "sda", "loop0"
     std::vector<std::string> holders = {};  // and above it
     bool operator==(const Mapping&) const = default;
+};
+
+enum class Closing {
+    gently,
+    force,  // what is in use gives errors from then on, and its key goes at once; the device goes when it is let go
 };
 
 class Api {
@@ -116,8 +122,9 @@ class Api {
 
     [[nodiscard]] virtual Outcome<int> activate(const std::string& image, const Unlock& unlock,
                                                 const Activation& activation) = 0;
-    /// Nothing to do when there is no such mapping.
-    [[nodiscard]] virtual Outcome<void> deactivate(const std::string& name) = 0;
+    /// Nothing to do when there is no such mapping. in_use by force too, when the device is there still, without its
+    /// key.
+    [[nodiscard]] virtual Outcome<void> deactivate(const std::string& name, Closing how) = 0;
     /// Every device of device-mapper's.
     [[nodiscard]] virtual base::Result<std::vector<Mapping>> mappings() = 0;
     /// Whether an opened mapping begins with a file system that a volume can have: ext4 or XFS.

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <optional>
 
+#include "plugins/luks/mapper_devices.hpp"
 #include "reconciler/base/unique_handle.hpp"
 #include "reconciler/driver/secret_source.hpp"
 
@@ -278,6 +279,19 @@ class Helper {
 
     Outcome<Json> deactivate() {
         const std::string name = body_.at("name");
+        // libcryptsetup's own force asks the storage for its header first, which dead storage never answers, and was
+        // measured to leave the table of a mounted device as it was.
+        if (body_.at("force").get<bool>())
+            if (const base::Result<void> replaced = replace_by_errors(name); !replaced)
+                return std::unexpected(Failure{Failure::Code::other, replaced.error()});
+        const base::Result<std::string> target = target_of(name);
+        if (!target) return std::unexpected(Failure{Failure::Code::other, target.error()});
+        if (*target == "error") {
+            const base::Result<bool> removed = remove_device(name);
+            if (!removed) return std::unexpected(Failure{Failure::Code::other, removed.error()});
+            if (!*removed) return from_errno("close", name, -EBUSY, log_);
+            return Json::object();
+        }
         const int result = crypt_deactivate_by_name(nullptr, name.c_str(), 0);
         if (result < 0 && result != -ENODEV) return from_errno("close", name, result, log_);
         return Json::object();

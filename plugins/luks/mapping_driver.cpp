@@ -61,12 +61,8 @@ class MappingDriver final : public driver::Driver {
         driver::Desire desire;
         for (const VolumeSpec& volume : spec.volumes) {
             Resource mapping{.id = make_id(Kind::mapping, volume.name), .needs = needs_of(volume.name)};
-            if (mode == model::Mode::open || stays_mapped(spec, volume)) {
-                mapping.presence = model::Presence::present;
-                mapping.attributes.set("access", to_text(*volume.access))
-                    .set("container", its_own)
-                    .set("state", "active");
-            }
+            mapping.attributes.set("access", to_text(*volume.access)).set("container", its_own).set("state", "active");
+            if (mode == model::Mode::open || stays_mapped(spec, volume)) mapping.presence = model::Presence::present;
             if (stays_mapped(spec, volume))
                 mapping.notes.push_back(fmt::format("{} stays open in every mode, under paused guests (suspend: ram)",
                                                     to_text(mapping.id)));
@@ -123,7 +119,8 @@ class MappingDriver final : public driver::Driver {
                        const driver::Context& context) override {
         const std::string& volume = resource.id.name();
         if (step.action != model::Action::add)
-            if (Result<void> closed = close(volume); !closed) return closed;
+            if (Result<void> closed = close(volume, context.force ? Closing::force : Closing::gently); !closed)
+                return closed;
         return step.action == model::Action::remove ? Result<void>() : open(volume, context);
     }
 
@@ -160,9 +157,14 @@ class MappingDriver final : public driver::Driver {
         present.attributes.set("access", mapping->read_only ? "read-only" : "read-write")
             .set("container",
                  !*record || plain((*record)->header.uuid) == uuid ? std::string(its_own) : "another: " + uuid)
-            .set("state", mapping->suspended ? "suspended" : "active");
+            .set("state", state_of(*mapping));
         present.facts.set("device", mapping->device).set("uuid", mapping->uuid);
         return present;
+    }
+
+    static std::string state_of(const Mapping& mapping) {
+        if (mapping.target != "crypt") return mapping.target == "error" ? "closed by force, still held" : "not opened";
+        return mapping.suspended ? "suspended" : "active";
     }
 
     // --- doing
@@ -201,9 +203,9 @@ class MappingDriver final : public driver::Driver {
         return base::replace_file(marker, {}, 0644);
     }
 
-    Result<void> close(const std::string& volume) {
+    Result<void> close(const std::string& volume, Closing how) {
         const std::string name = ground_.setting.places.mapping_name(volume);
-        if (const Outcome<void> closed = ground_.api->deactivate(name); !closed)
+        if (const Outcome<void> closed = ground_.api->deactivate(name, how); !closed)
             return base::fail(still_held(closed.error(), volume, name));
         const Result<std::vector<Mapping>> left = ground_.api->mappings();
         if (!left) return base::fail(left.error());
@@ -229,6 +231,8 @@ class MappingDriver final : public driver::Driver {
         const Mapping* mapping = all ? find(*all, volume) : nullptr;
         if (mapping != nullptr && !mapping->holders.empty())
             error.cause = fmt::format("{} still holds it", fmt::join(mapping->holders, ", "));
+        if (mapping != nullptr && mapping->target == "error")
+            error.cause += "; its key is wiped, and whoever holds it reads and writes only errors";
         if (error.advice.empty())
             error.advice =
                 fmt::format("see who holds it: `fuser -vam /dev/mapper/{0}`, `grep {0} /proc/*/mountinfo`", name);

@@ -20,7 +20,7 @@ class LuksApi : public ::testing::TestWithParam<Which> {
         image = world.header().take().value().image;
     }
     void TearDown() override {
-        if (!IsSkipped()) static_cast<void>(world.api->deactivate(name));
+        if (!IsSkipped()) static_cast<void>(world.api->deactivate(name, luks::Closing::gently));
     }
 
     luks::Outcome<int> activate(std::string_view password, bool read_only = false) {
@@ -56,10 +56,11 @@ TEST_P(LuksApi, WhatIsActivatedIsListedWithTheHeadersUuidAndGoneWhenClosed) {
     EXPECT_EQ(mapping()->uuid, "CRYPT-LUKS2-" + uuid + "-" + name);
     EXPECT_FALSE(mapping()->read_only);
     EXPECT_FALSE(mapping()->suspended);
+    EXPECT_EQ(mapping()->target, "crypt");
     EXPECT_FALSE(world.api->holds_file_system(name).value());
-    ASSERT_TRUE(world.api->deactivate(name));
+    ASSERT_TRUE(world.api->deactivate(name, luks::Closing::gently));
     EXPECT_FALSE(mapping());
-    EXPECT_TRUE(world.api->deactivate(name)) << "twice is once";
+    EXPECT_TRUE(world.api->deactivate(name, luks::Closing::gently)) << "twice is once";
 }
 
 TEST_P(LuksApi, AWrongKeyMapsNothing) {

@@ -46,8 +46,9 @@ class FakeMapper final : public luks::Api {
                                  .read_only = activation.read_only};
         return slot;
     }
-    luks::Outcome<void> deactivate(const std::string& name) override {
+    luks::Outcome<void> deactivate(const std::string& name, luks::Closing how) override {
         if (open.contains(name) && !open.at(name).holders.empty()) {
+            if (how == luks::Closing::force) open.at(name).target = "error";
             const auto busy = taken("close", name);
             return std::unexpected(busy.error());
         }

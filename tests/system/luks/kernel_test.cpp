@@ -22,7 +22,7 @@ class Kernel : public ::testing::Test {
         if (IsSkipped()) return;
         static_cast<void>(base::run_process({"umount", vault_mount()}));
         for (const char* name : {"safe-kernel-data", "safe-kernel-vault"})
-            static_cast<void>(world.api->deactivate(name));
+            static_cast<void>(world.api->deactivate(name, luks::Closing::gently));
     }
     std::string vault_mount() { return world.places().mount_point("vault"); }
     void run(const std::vector<std::string>& command) {
@@ -89,6 +89,32 @@ TEST_F(Kernel, AForgedHeaderOnTheDeviceDoesNotReachTheKernel) {
     ASSERT_TRUE(opened) << to_text(opened.error().error);
     const auto table = base::run_process({"dmsetup", "table", "safe-kernel-vault"});
     EXPECT_NE(table->output.find("aes-xts-plain64"), std::string::npos) << table->output;
+}
+
+TEST_F(Kernel, ByForceTheKeyGoesFirstAndTheDeviceWhenItIsLetGo) {
+    ASSERT_TRUE(world.apply(vault, Action::add));
+    run({"mkfs.ext4", "-q", world.places().mapped("vault")});
+    std::filesystem::create_directories(vault_mount());
+    run({"mount", world.places().mapped("vault"), vault_mount()});
+    const model::Step step{.resource = vault,
+                           .action = Action::remove,
+                           .verb = "close",
+                           .summary = "",
+                           .changes = {},
+                           .labels = {},
+                           .requires_done = {}};
+    const auto forced =
+        world.driver_of(model::Kind::mapping).apply(step, {.id = vault}, world.observe(vault), {.force = true});
+    ASSERT_FALSE(forced) << "never called closed while the device is there";
+    EXPECT_NE(to_text(forced.error()).find("its key is wiped"), std::string::npos) << to_text(forced.error());
+    const auto table = base::run_process({"dmsetup", "table", "--showkeys", "safe-kernel-vault"});
+    EXPECT_NE(table->output.find("error"), std::string::npos) << table->output;
+    EXPECT_EQ(table->output.find("crypt"), std::string::npos) << table->output;
+    const auto seen = std::get<model::Present>(world.observe(vault));
+    EXPECT_NE(*model::get<std::string>(seen.attributes, "state"), "active") << "nobody takes it for an open one";
+    run({"umount", vault_mount()});
+    ASSERT_TRUE(world.apply(vault, Action::remove));
+    EXPECT_TRUE(sees<model::Absent>(vault));
 }
 
 }  // namespace

@@ -256,6 +256,18 @@ TEST_F(MappingTest, ItClosesAndWhatHoldsItIsNamed) {
     const auto held = world.apply(mapping, Action::remove);
     ASSERT_FALSE(held);
     EXPECT_NE(to_text(held.error()).find("dm-7"), std::string::npos);
+    const model::Step step{.resource = mapping,
+                           .action = Action::remove,
+                           .verb = "close",
+                           .summary = "",
+                           .changes = {},
+                           .labels = {},
+                           .requires_done = {}};
+    const auto forced =
+        world.driver_of(model::Kind::mapping).apply(step, {.id = mapping}, world.observe(mapping), {.force = true});
+    ASSERT_FALSE(forced) << "it is there still";
+    EXPECT_NE(to_text(forced.error()).find("its key is wiped"), std::string::npos);
+    EXPECT_NE(*model::get<std::string>(std::get<model::Present>(world.observe(mapping)).attributes, "state"), "active");
     world.mapper->open.at("safe-atlas-vault").holders.clear();
     ASSERT_TRUE(world.apply(mapping, Action::remove));
     EXPECT_TRUE(sees<model::Absent>());
@@ -278,6 +290,26 @@ TEST_F(MappingTest, AnotherContainerUnderOurNameIsReopenedAndAForeignDeviceLeftA
               "suspended");
     world.mapper->able = false;
     EXPECT_TRUE(sees<model::Unknown>()) << "never absent";
+}
+
+TEST_F(MappingTest, ItCarriesItsAttributesInEveryModeAndStaysUnderPausedGuests) {
+    for (const model::Mode mode : {model::Mode::closed, model::Mode::locked}) {
+        EXPECT_EQ(world.desired(mapping, mode).presence, model::Presence::absent);
+        EXPECT_EQ(world.desired(mapping, mode).attributes, world.desired(mapping, model::Mode::open).attributes);
+        EXPECT_EQ(world.desired(mapping, mode).needs, world.desired(mapping, model::Mode::open).needs);
+    }
+    world.spec.volumes[1].role = {specs::VolumeRole::disks};
+    world.spec.suspend = specs::Located<specs::Suspend>{specs::Suspend::ram};
+    EXPECT_EQ(world.desired(data_mapping, model::Mode::closed).presence, model::Presence::absent) << "no guest's disk";
+    specs::VmSpec desktop;
+    desktop.name = "desktop";
+    desktop.role = {specs::Role::workspace};
+    desktop.image = specs::Located<specs::FilePath>{{"desktop.qcow2", "/desktop.qcow2"}};
+    world.spec.vms = {desktop};
+    EXPECT_EQ(world.desired(data_mapping, model::Mode::closed).presence, model::Presence::present);
+    EXPECT_EQ(world.desired(mapping, model::Mode::closed).presence, model::Presence::absent);
+    world.spec.suspend->value = specs::Suspend::disk;
+    EXPECT_EQ(world.desired(data_mapping, model::Mode::closed).presence, model::Presence::absent);
 }
 
 TEST_F(MappingTest, WhatLeftTheFileIsFoundByItsRecordAndAnotherSafesIsNot) {
