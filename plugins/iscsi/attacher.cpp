@@ -71,7 +71,9 @@ base::Result<World> Attacher::look() const {
     auto records = host_.records();
     if (!records) return base::fail(std::move(records.error()));
     world.records = *std::move(records);
-    for (const auto& [volume, pinned] : identities_.all()) world.volumes[volume].recorded = pinned.address;
+    const auto identities = identities_.all();
+    if (!identities) return base::fail(identities.error());
+    for (const auto& [volume, pinned] : *identities) world.volumes[volume].recorded = pinned.address;
     for (const specs::VolumeSpec& volume : spec_.volumes)
         if (volume.iscsi) world.volumes[volume.name].wanted = address_of(*volume.iscsi);
     if (auto linked = read_links(world); !linked) return base::fail(std::move(linked.error()));
@@ -79,8 +81,9 @@ base::Result<World> Attacher::look() const {
 }
 
 base::Result<Found> Attacher::ask(const Order& order, const driver::Context& context) const {
-    const auto pinned = identities_.load(order.volume);
-    if (!pinned) return base::fail(pinned.error());
+    const auto loaded = identities_.load(order.volume);
+    if (!loaded) return base::fail(loaded.error());
+    const std::optional<Pinned>& pinned = *loaded;
     const auto initiator = host_.initiator_name();
     if (!initiator) return base::fail(initiator.error());
     context.say("asking " + order.address.endpoint.portal + " for LUN " + std::to_string(order.address.lun));
@@ -90,15 +93,14 @@ base::Result<Found> Attacher::ask(const Order& order, const driver::Context& con
                                 .limit = std::chrono::seconds(std::clamp(order.timeouts.replacement / 3, 5U, 30U)),
                                 .stop = context.stop});
     if (!found) return found;
-    if (*pinned)
-        if (auto same = compare(order.volume, (*pinned)->identity, found->identity, identities_.path(order.volume));
-            !same)
+    if (pinned)
+        if (auto same = compare(order.volume, pinned->identity, found->identity, identities_.path(order.volume)); !same)
             return base::fail(std::move(same.error()));
     if (order.writable && found->write_protected)
         return base::fail({"attach", to_text(order.address), "the storage lets nobody write to it",
                            "let it be writable, or declare `access: read-only`", Error::Kind::refused});
-    const Pinned now{order.address, merged(*pinned, found->identity)};
-    if (*pinned != now)
+    const Pinned now{order.address, merged(pinned, found->identity)};
+    if (pinned != now)
         if (auto saved = identities_.save(order.volume, now); !saved) return base::fail(std::move(saved.error()));
     return found;
 }
@@ -162,12 +164,12 @@ base::Result<void> Attacher::detach(const std::string& name, const driver::Conte
         for (const Unit& unit : session->units)
             if (last || &unit == placement.unit) drop_writing_back(*session, unit, context, outcome);
     if (!outcome) return outcome;
-    if (last) {
+    if (last)
         if (auto out = host_.log_out(session->number); !out) return out;
-    } else if (!placement.address || world->ours(placement.address->endpoint) != nullptr) {
-        return {};  // the session, and so its node record, serves other volumes still
-    }
-    return host_.forget(placement.address->endpoint);
+    if (!placement.address) return {};
+    const Endpoint& endpoint = placement.address->endpoint;
+    // A session that stays serves other volumes, and the node record with it.
+    return last || world->ours(endpoint) == nullptr ? host_.forget(endpoint) : base::Result<void>();
 }
 
 void Attacher::drop_writing_back(const Session& session, const Unit& unit, const driver::Context& context,

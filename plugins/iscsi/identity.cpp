@@ -81,20 +81,25 @@ base::Result<void> IdentityStore::save(const std::string& volume, const Pinned& 
     return base::replace_file(path(volume), json.dump(4) + "\n", 0600);
 }
 
-std::map<std::string, Pinned> IdentityStore::all() const {
+base::Result<std::map<std::string, Pinned>> IdentityStore::all() const {
     std::map<std::string, Pinned> found;
     std::error_code error;
-    for (fs::directory_iterator at(directory_, error); !error && at != fs::directory_iterator(); at.increment(error)) {
+    fs::directory_iterator at(directory_, error);
+    if (error == std::errc::no_such_file_or_directory) return found;
+    for (; !error && at != fs::directory_iterator(); at.increment(error)) {
         if (at->path().extension() != ".json") continue;
         const std::string volume = at->path().stem().string();
-        if (const auto pinned = load(volume); pinned && *pinned) found.emplace(volume, **pinned);
+        const auto loaded = load(volume);
+        if (!loaded) continue;
+        if (const std::optional<Pinned>& pinned = *loaded) found.emplace(volume, *pinned);
     }
+    if (error) return base::fail({"list", directory_.string(), error.message(), "run as root"});
     return found;
 }
 
 base::Result<void> compare(const std::string& volume, const Identity& pinned, const Identity& found,
                            const fs::path& record) {
-    const auto refuse = [&](std::string cause, std::string first) {
+    const auto refuse = [&](std::string cause, const std::string& first) {
         return base::fail({"attach", "the volume " + volume, std::move(cause),
                            first + fmt::format("if the change is meant, remove {} and apply again", record.string()),
                            base::Error::Kind::refused});

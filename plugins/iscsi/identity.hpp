@@ -28,8 +28,9 @@ class IdentityStore {
     /// nullopt: never attached. A file that cannot be understood is an error that says how to get past it.
     [[nodiscard]] base::Result<std::optional<Pinned>> load(const std::string& volume) const;
     [[nodiscard]] base::Result<void> save(const std::string& volume, const Pinned& pinned) const;
-    /// Of every volume; what cannot be read is left out here, and refused by load() when it is attached.
-    [[nodiscard]] std::map<std::string, Pinned> all() const;
+    /// Of every volume. A file that cannot be understood is left out here, and refused by load() when it is attached; a
+    /// directory that cannot be listed is an error.
+    [[nodiscard]] base::Result<std::map<std::string, Pinned>> all() const;
 
  private:
     std::filesystem::path directory_;

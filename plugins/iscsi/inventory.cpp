@@ -119,7 +119,8 @@ std::vector<std::string> names(const World& world) {
     std::set<std::string> found;
     for (const auto& [name, claim] : world.volumes)
         if (locate(world, name).address) found.insert(name);
-    for (const Endpoint& endpoint : remnants(world)) found.insert(*owner_of_remnant(world, endpoint));
+    for (const Endpoint& endpoint : remnants(world))
+        if (auto owner = owner_of_remnant(world, endpoint)) found.insert(*std::move(owner));
     return {found.begin(), found.end()};
 }
 

@@ -156,7 +156,7 @@ class IscsiDriver final : public driver::Driver {
             const Session* other = wanted ? world.theirs(wanted->endpoint) : nullptr;
             if (other == nullptr) return Absent{};
             return Foreign{
-                fmt::format("iSCSI session {} to {} was made by somebody else", other->number, wanted->endpoint.target),
+                fmt::format("iSCSI session {} to {} was made by somebody else", other->number, other->endpoint.target),
                 fmt::format("if nobody needs it, `iscsiadm -m session -r {} -u`", other->number)};
         }
         Present present{attributes_of(*placement.address, placement.unit != nullptr, placement.linked)};
@@ -190,10 +190,11 @@ class IscsiDriver final : public driver::Driver {
         const std::uint32_t storage = std::max(1U, spec_.deadlines.storage->seconds);
         order.timeouts.replacement = storage;
         order.timeouts.login = std::clamp(storage / 6, 5U, 15U);
-        if (!volume.iscsi->chap) return order;
-        auto secret = driver::read_secret(*volume.iscsi->chap->secret);
+        if (!volume.iscsi || !volume.iscsi->chap) return order;
+        const specs::ChapSpec& chap = *volume.iscsi->chap;
+        auto secret = driver::read_secret(*chap.secret);
         if (!secret) return base::fail(std::move(secret.error()));
-        order.chap = Chap{*volume.iscsi->chap->user, *std::move(secret)};
+        order.chap = Chap{*chap.user, *std::move(secret)};
         return order;
     }
 

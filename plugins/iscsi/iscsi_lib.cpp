@@ -120,8 +120,9 @@ class Connection {
 
     /// Best effort: all is known by now, and a target forgets a connection that just closes.
     void close() {
-        static_cast<void>(
-            wait([&](Answer& answer) { return iscsi_logout_async(context_.get(), note_status, &answer) == 0; }));
+        const auto left =
+            wait([&](Answer& answer) { return iscsi_logout_async(context_.get(), note_status, &answer) == 0; });
+        static_cast<void>(left);
     }
 
     [[nodiscard]] std::unexpected<base::Error> failure(std::string attempt, std::string cause,

@@ -240,7 +240,7 @@ class OpenIscsi final : public Host {
         std::error_code error;
         for (fs::directory_iterator at(unit / "block", error); !error && at != fs::directory_iterator();
              at.increment(error))
-            if (const fs::path node = roots_.devices / at->path().filename(); fs::exists(node, error)) return node;
+            if (fs::path node = roots_.devices / at->path().filename(); fs::exists(node, error)) return node;
         return std::nullopt;
     }
 

@@ -95,7 +95,7 @@ class FakeHost final : public Host {
     base::Result<void> log_in(const Login& login) override {
         if (ours(login.endpoint) != nullptr) return {};
         storage_.before_call("record");
-        static_cast<void>(forget_quietly(login.endpoint));
+        forget_quietly(login.endpoint);
         storage_.records.push_back(
             {{login.endpoint, login.volume}, login.chap != nullptr ? std::string(login.chap->secret.view()) : ""});
         storage_.after_call("record");

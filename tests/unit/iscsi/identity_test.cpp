@@ -35,7 +35,7 @@ TEST_F(IdentityRecord, IsReadAsItWasWrittenAndBelongsToRoot) {
     blank.identity.luks = std::nullopt;
     ASSERT_TRUE(store.save("data", blank));
     EXPECT_EQ(store.load("data").value(), blank);
-    EXPECT_EQ(store.all().size(), 2U);
+    EXPECT_EQ(store.all().value().size(), 2U);
     struct stat status{};
     ASSERT_EQ(::stat(store.path("vault").c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777U, 0600U);
@@ -48,8 +48,15 @@ TEST_F(IdentityRecord, AForgedOneIsAnErrorThatNamesTheWayOut) {
         const auto loaded = store.load("vault");
         ASSERT_FALSE(loaded) << text;
         EXPECT_THAT(to_text(loaded.error()), HasSubstr("remove the file"));
-        EXPECT_TRUE(store.all().empty());
+        EXPECT_TRUE(store.all().value().empty());
     }
+}
+
+TEST_F(IdentityRecord, ADirectoryThatCannotBeListedIsAnErrorAndNoAbsence) {
+    EXPECT_TRUE(store.all().value().empty());
+    std::filesystem::create_directories(directory.path() / "atlas");
+    std::ofstream(directory.path() / "atlas" / "storage") << "no directory";
+    EXPECT_FALSE(store.all());
 }
 
 TEST(Identity, TheSameOrGrownIsAccepted) {

@@ -21,7 +21,7 @@ std::string designator(char code_set, char type, const std::string& value) {
     return std::string{code_set, type, '\0', static_cast<char>(value.size())} + value;
 }
 
-TEST(Scsi, ASerialNumberIsTrimmed) { EXPECT_EQ(serial_of(bytes(page('\x80', "  AB12 \0\0"))), "AB12"); }
+TEST(Scsi, ASerialNumberIsTrimmed) { EXPECT_EQ(serial_of(bytes(page('\x80', std::string("  AB12 \0\0", 9)))), "AB12"); }
 
 TEST(Scsi, ASerialNumberCannotForgeALine) { EXPECT_EQ(serial_of(bytes(page('\x80', "A\nB\x1b[2J"))), "A?B?[2J"); }
 
