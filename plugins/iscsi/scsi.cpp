@@ -68,7 +68,7 @@ std::string designator_of(Bytes page) {
         const Bytes value = rest.subspan(4, length);
         const unsigned association = std::to_integer<unsigned>(rest[1]) >> 4U & 3U;
         const unsigned type = std::to_integer<unsigned>(rest[1]) & 15U;
-        const bool local = type == 3 && length > 0 && value[0] >> 4U == std::byte{3};
+        const bool local = type == 3 && length > 0 && (value[0] >> 4U) == std::byte{3};
         for (std::size_t i = 0; i < types.size(); ++i)
             if (association == 0 && length > 0 && type == types[i].code && local == types[i].local && found[i].empty())
                 found[i] = std::string(types[i].prefix) + (type == 1 ? printable(value) : hex(value));
