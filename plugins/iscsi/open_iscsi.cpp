@@ -26,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::seconds;
 
+constexpr int session_exists = 15;  // iscsiadm(8), exit status
 constexpr std::string_view daemon_socket = "@ISCSIADM_ABSTRACT_NAMESPACE";
 
 bool installed(const std::string& program) {
@@ -94,14 +95,17 @@ class OpenIscsi final : public Host {
         const seconds limit{login.timeouts.login * 3 + 15};
         auto asked = ask(limit, {"-m", "node", "-T", login.endpoint.target, "-p",
                                  fmt::format("{},{}", login.endpoint.portal, login.portal_group), "-I", mark_, "-l"});
-        if (!asked || asked->status != 0) {
+        // A login that was under way when an earlier run was killed goes on without it, and may be done before ours.
+        const bool already = asked && asked->status == session_exists;
+        if (!asked || (asked->status != 0 && !already)) {
             const base::Error why = asked ? login_error(login, *asked) : asked.error();
             // The secret does not outlive the attempt. A session that came up all the same is found by its mark.
             if (auto forgotten = forget(login.endpoint); !forgotten) return forgotten;
             return base::fail(why);
         }
-        if (soon(seconds(10), [&] { return state_of(login.endpoint) == "LOGGED_IN"; })) return {};
-        return base::fail({"log in to", name_of(login.endpoint), "iscsiadm succeeded and there is no session",
+        if (soon(limit, [&] { return state_of(login.endpoint) == "LOGGED_IN"; })) return {};
+        return base::fail({"log in to", name_of(login.endpoint),
+                           already ? one_line(asked->errors) : "iscsiadm succeeded and there is no session",
                            "see what iscsid says in the system's log, and apply again"});
     }
 

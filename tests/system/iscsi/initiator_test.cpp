@@ -274,7 +274,7 @@ TEST_F(Initiator, AStorageThatStaysAwayFailsInTimeAndKeepsNobodyFromClosing) {
 }
 
 TEST_F(Initiator, KilledAtAnyTimeItConverges) {
-    for (const int milliseconds : {5, 40, 100, 200, 350, 500, 800}) {
+    for (const int milliseconds : {5, 40, 100, 200, 350, 500, 800, 1200, 2000}) {
         const pid_t child = ::fork();
         if (child == 0) {
             restart();
