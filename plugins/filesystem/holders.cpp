@@ -97,7 +97,7 @@ bool has_mapped(const fs::path& process, dev_t device) {
 }
 
 std::string whole(const fs::path& file) {
-    std::ifstream stream(file);
+    const std::ifstream stream(file);
     std::ostringstream text;
     text << stream.rdbuf();
     return text.str();

@@ -3,7 +3,9 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plugins/filesystem/directories.hpp"
@@ -13,6 +15,15 @@
 #include "reconciler/driver/setting.hpp"
 
 namespace safe::filesystem {
+
+// Keys of attributes.
+inline constexpr std::string_view type_key = "filesystem";
+inline constexpr std::string_view access_key = "access";
+inline constexpr std::string_view device_key = "device";
+inline constexpr std::string_view options_key = "options";
+inline constexpr std::string_view directories_key = "directories";
+inline constexpr std::string_view provisioned_key = "provisioned";
+inline constexpr std::string_view elsewhere_key = "only-in-other-namespaces";
 
 class MountDriver final : public driver::Driver {
  public:
@@ -30,7 +41,12 @@ class MountDriver final : public driver::Driver {
                                            const model::Observation& observed, const driver::Context& context) override;
 
  private:
-    struct Seen;
+    /// One volume's place among the mounts.
+    struct Seen {
+        const MountEntry* entry = nullptr;            // what is on top of its mount point
+        std::optional<dev_t> mapping = std::nullopt;  // the device that belongs there
+        bool ours = false;
+    };
 
     [[nodiscard]] model::Attributes wanted(const specs::VolumeSpec& volume) const;
     [[nodiscard]] std::vector<Directory> directories(const std::string& volume) const;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <thread>
 
 #include "plugins/nfs/nfs_driver.hpp"
 #include "specs/identity.hpp"
@@ -27,11 +29,6 @@ using model::Present;
 using model::ResourceId;
 using model::Unknown;
 
-// Keys of attributes.
-constexpr std::string_view clients_key = "clients";
-constexpr std::string_view server_key = "server";
-constexpr std::string_view held_key = "still-held";
-
 constexpr std::string_view only_cached = "in the kernel's table only";
 
 /// Options of exports(5) that are ours to say, each with what etab writes for it. Root of a guest is nobody here: it
@@ -50,7 +47,8 @@ std::set<std::string> options_of(bool read_only, const std::string& fsid) {
             "fsid=" + fsid};
 }
 
-/// Those of a listed export that say something about the same things.
+}  // namespace
+
 std::string owned(const std::set<std::string>& listed) {
     static constexpr std::array<std::string_view, 15> words{"rw",
                                                             "ro",
@@ -85,8 +83,6 @@ std::string text_of(const Server& server, bool with_helpers) {
     if (with_helpers && !server.missing.empty()) text += fmt::format(", without {}", fmt::join(server.missing, ", "));
     return text;
 }
-
-}  // namespace
 
 ExportDriver::ExportDriver(const driver::Setting& setting, std::shared_ptr<Api> api)
     : places_(setting.places),
@@ -216,10 +212,10 @@ Observation ExportDriver::observation(const std::string& volume, const Look& see
         return present;
     }
     if (seen.server.threads == 0) return Absent{};
-    const auto device = api_->mounted(places_.mount_point(volume));
-    if (!device) return Unknown{device.error()};
-    if (*device) {
-        const auto holders = api_->holders(**device);
+    const auto mounted = api_->mounted(places_.mount_point(volume));
+    if (!mounted) return Unknown{mounted.error()};
+    if (const std::optional<dev_t> device = *mounted) {
+        const auto holders = api_->holders(*device);
         if (!holders) return Unknown{holders.error()};
         Branch held;
         for (const Holder& holder : *holders) held.set(holder.address, named(holder.address));
@@ -266,111 +262,6 @@ model::Assessment ExportDriver::classify(model::Action action, const model::Reso
         }
     }
     return {};
-}
-
-// --- how it is done
-
-Result<void> ExportDriver::apply(const model::Step& step, const model::Resource& resource,
-                                 const Observation& /*observed*/, const driver::Context& /*context*/) {
-    const std::scoped_lock lock(applying_);
-    if (step.action == model::Action::remove) return take(resource.id.name(), nullptr);
-    return give(resource.id.name(), resource.attributes);
-}
-
-/// A server that runs is used as it is, if it is what we would have started.
-Result<void> ExportDriver::serve() {
-    auto server = api_->server();
-    if (!server) return fail(server.error());
-    if (server->threads == 0) {
-        // What a power cut left must not be served by the start of the server.
-        auto tables = api_->tables();
-        if (!tables) return fail(tables.error());
-        for (const Export& one : tables->granted)
-            if (below(one.path, places_.mount_root()))
-                if (auto gone = api_->withdraw(one.path, one.client); !gone) return gone;
-    } else if (text_of(*server, false) != server_wanted()) {
-        return fail({"export", "volumes",
-                     fmt::format("an NFS server runs that is not the safe's: {}", text_of(*server, false)),
-                     fmt::format("stop it, or let it serve 4.2 alone on {} alone (/etc/nfs.conf)", address_),
-                     Error::Kind::refused});
-    }
-    if (server->threads > 0 && server->missing.empty()) return {};
-    return api_->start(address_);
-}
-
-Result<void> ExportDriver::give(const std::string& volume, const model::Attributes& wanted) {
-    const fs::path path = places_.mount_point(volume);
-    const model::Value* clients = wanted.find(clients_key);
-    if (clients == nullptr || clients->branch() == nullptr)
-        return fail({"export", volume, "what is wanted of it names no client", "plan again with this build"});
-    auto device = api_->mounted(path);
-    if (!device) return fail(device.error());
-    if (!*device) return fail({"export", volume, path.string() + " is not mounted", "mount the volume first"});
-    if (auto served = serve(); !served) return served;
-    if (auto taken = take(volume, clients->branch()); !taken) return taken;
-    auto tables = api_->tables();
-    if (!tables) return fail(tables.error());
-    for (const model::Entry& client : clients->branch()->entries()) {
-        const auto* options = model::get<std::string>(*clients->branch(), client.key);
-        if (options == nullptr)
-            return fail({"export", volume, client.key + " has no options", "plan again with this build"});
-        const bool granted = std::ranges::any_of(tables->granted, [&](const Export& one) {
-            return one.path == path && one.client == client.key && owned(one.options) == *options;
-        });
-        if (granted) continue;
-        Export wish{path, client.key};
-        for (std::string_view rest = *options; !rest.empty();) {
-            const auto end = rest.find(',');
-            wish.options.emplace(rest.substr(0, end));
-            rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-        }
-        if (auto done = api_->grant(wish); !done) return done;
-    }
-    return {};
-}
-
-/// Withdraws the volume from everybody who is not among `kept`, and ends what they hold.
-Result<void> ExportDriver::take(const std::string& volume, const Branch* kept) {
-    auto tables = api_->tables();
-    if (!tables) return fail(tables.error());
-    const auto stays = [&](const Export& one) {
-        return kept != nullptr && one.path == places_.mount_point(volume) && kept->find(one.client) != nullptr;
-    };
-    const std::vector<Export> granted = of_volume(volume, tables->granted);
-    for (const Export& one : granted)
-        if (!stays(one))
-            if (auto gone = api_->withdraw(one.path, one.client); !gone) return gone;
-    const bool left_over = std::ranges::any_of(of_volume(volume, tables->cached), [&](const Export& cached) {
-        return !stays(cached) && std::ranges::none_of(granted, [&](const Export& one) {
-            return one.path == cached.path && one.client == cached.client;
-        });
-    });
-    if (left_over)
-        if (auto flushed = api_->flush(); !flushed) return flushed;
-    return let_go(volume, kept);
-}
-
-/// A client that is frozen, or gone, never closes what it has open: withdrawing alone would keep the volume busy.
-Result<void> ExportDriver::let_go(const std::string& volume, const Branch* kept) {
-    auto device = api_->mounted(places_.mount_point(volume));
-    if (!device) return fail(device.error());
-    if (!*device) return {};
-    const auto holding = [&]() -> Result<std::vector<Holder>> {
-        auto all = api_->holders(**device);
-        if (all)
-            std::erase_if(
-                *all, [&](const Holder& holder) { return kept != nullptr && kept->find(holder.address) != nullptr; });
-        return all;
-    };
-    auto holders = holding();
-    if (!holders) return fail(holders.error());
-    for (const Holder& holder : *holders)
-        if (auto ended = api_->expire(holder.id); !ended) return ended;
-    holders = holding();
-    if (!holders) return fail(holders.error());
-    if (holders->empty()) return {};
-    return fail({"withdraw", volume, fmt::format("the NFS client {} still holds something", holders->front().address),
-                 "apply again"});
 }
 
 // --- what others call

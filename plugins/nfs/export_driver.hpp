@@ -1,10 +1,13 @@
 // The driver itself; nfs_driver.hpp hands it out. See there.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plugins/nfs/nfs_api.hpp"
@@ -12,6 +15,18 @@
 #include "reconciler/driver/setting.hpp"
 
 namespace safe::nfs {
+
+// Keys of attributes.
+inline constexpr std::string_view clients_key = "clients";
+inline constexpr std::string_view server_key = "server";
+inline constexpr std::string_view held_key = "still-held";
+
+/// Those options of a listed export that are ours to say, in one order.
+[[nodiscard]] std::string owned(const std::set<std::string>& listed);
+/// `path` is `top` or lies in it.
+[[nodiscard]] bool below(const std::filesystem::path& path, const std::filesystem::path& top);
+/// "NFS 4.2 on 10.77.0.1:2049"; with helpers, also which of them do not run.
+[[nodiscard]] std::string text_of(const Server& server, bool with_helpers);
 
 class ExportDriver final : public driver::Driver {
  public:
@@ -48,9 +63,11 @@ class ExportDriver final : public driver::Driver {
     void warn_of_ways_in(const Tables& tables, model::Snapshot& snapshot) const;
 
     base::Result<void> serve();
-    base::Result<void> give(const std::string& volume, const model::Attributes& wanted);
-    base::Result<void> take(const std::string& volume, const model::Branch* kept);
-    base::Result<void> let_go(const std::string& volume, const model::Branch* kept);
+    base::Result<void> give(const std::string& volume, const model::Attributes& wanted, const driver::Context& context);
+    base::Result<void> wait_for_flush(const driver::Context& context);
+    base::Result<void> take(const std::string& volume, const model::Branch* kept, const driver::Context& context);
+    base::Result<std::vector<Export>> left(const std::string& volume, const model::Branch* kept, bool granted);
+    base::Result<std::vector<Holder>> holding(const std::string& volume, const model::Branch* kept);
 
     driver::Places places_;
     std::string address_;                          // empty: the spec has no network

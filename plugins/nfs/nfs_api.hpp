@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -26,7 +27,7 @@ struct Export {
 
 struct Tables {
     std::vector<Export> granted;  // etab
-    std::vector<Export> cached;   // the kernel's; without the pseudo file system that leads to exports
+    std::vector<Export> cached;   // the kernel's, of exports and of file handles
 };
 
 struct Server {
@@ -58,12 +59,18 @@ class Api {
     [[nodiscard]] virtual base::Result<std::optional<dev_t>> mounted(const std::filesystem::path& path) = 0;
     [[nodiscard]] virtual base::Result<std::vector<Holder>> holders(dev_t device) = 0;
 
-    /// Adds to etab, or replaces the options there; the kernel's answers are thrown away.
-    [[nodiscard]] virtual base::Result<void> grant(const Export& wanted) = 0;
-    /// Takes out of etab, where it must be; the kernel's answers are thrown away.
-    [[nodiscard]] virtual base::Result<void> withdraw(const std::filesystem::path& path, const std::string& client) = 0;
-    /// Throws the kernel's answers away, so that it asks again.
+    /// Adds the path to etab for these clients, or replaces the options there; the kernel's answers are thrown away.
+    [[nodiscard]] virtual base::Result<void> grant(const std::filesystem::path& path,
+                                                   const std::vector<std::string>& clients,
+                                                   const std::string& options) = 0;
+    /// Takes these out of etab, where they must be; the kernel's answers are thrown away.
+    [[nodiscard]] virtual base::Result<void> withdraw(const std::vector<Export>& exports) = 0;
+    /// Throws the kernel's answers away, so that it asks again, and the files that it keeps open for later.
     [[nodiscard]] virtual base::Result<void> flush() = 0;
+    /// How long to wait until answers that are thrown away really go. The kernel marks them by the second, and when
+    /// they are thrown away more often than that, its mark runs ahead of its clock; until the clock has caught up, they
+    /// are not used, but are kept, and the volume with them.
+    [[nodiscard]] virtual base::Result<std::chrono::seconds> flush_due() = 0;
     /// Ends all that a client holds, as if its lease had run out; at once. A client that is gone already is no error.
     [[nodiscard]] virtual base::Result<void> expire(const std::string& id) = 0;
 

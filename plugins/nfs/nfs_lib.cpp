@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <ctime>
 #include <fstream>
 #include <sstream>
 
@@ -136,6 +137,10 @@ class SystemApi final : public Api {
         if (!second) return fail(second.error());
         // The way to an export is itself exported, read-only and without content.
         std::erase_if(*second, [](const Export& one) { return one.options.contains("v4root"); });
+        const fs::path handles = "/proc/net/rpc/nfsd.fh/content";
+        const Text kept = whole(handles);
+        if (kept.error != 0 && kept.error != ENOENT) return fail(unreadable(handles, kept.error));
+        std::ranges::move(parse_handles(kept.text), std::back_inserter(*second));
         return Tables{*std::move(first), *std::move(second)};
     }
 
@@ -191,18 +196,44 @@ class SystemApi final : public Api {
         return found;
     }
 
-    Result<void> grant(const Export& wanted) override {
-        return run({"exportfs", "-o", fmt::format("{}", fmt::join(wanted.options, ",")),
-                    wanted.client + ":" + wanted.path.string()},
-                   "export", wanted.path.string() + " to " + wanted.client);
+    Result<void> grant(const fs::path& path, const std::vector<std::string>& clients,
+                       const std::string& options) override {
+        std::vector<std::string> program{"exportfs", "-o", options};
+        for (const std::string& client : clients) program.push_back(client + ":" + path.string());
+        return run(program, "export", fmt::format("{} to {}", path.string(), fmt::join(clients, ", ")));
     }
 
-    Result<void> withdraw(const fs::path& path, const std::string& client) override {
-        return run({"exportfs", "-u", client + ":" + path.string()}, "withdraw the export of",
-                   path.string() + " to " + client);
+    Result<void> withdraw(const std::vector<Export>& exports) override {
+        std::vector<std::string> program{"exportfs", "-u"};
+        for (const Export& one : exports) program.push_back(one.client + ":" + one.path.string());
+        return run(program, "withdraw the export of", exports.front().path.string());
     }
 
-    Result<void> flush() override { return run({"exportfs", "-f"}, "flush", "the kernel's table of exports"); }
+    Result<void> flush() override {
+        for (const char* cache : {"nfsd.fh", "nfsd.export"}) {
+            const fs::path file = fs::path("/proc/net/rpc") / cache / "flush";
+            const base::FileDescriptor opened(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
+            // What is written is not looked at (write_flush of net/sunrpc/cache.c).
+            if (!opened || ::write(opened.get(), "1\n", 2) != 2)
+                return fail({"flush", file.string(), errno_text(errno), "run as root"});
+        }
+        return {};
+    }
+
+    Result<std::chrono::seconds> flush_due() override {
+        std::chrono::seconds longest{0};
+        for (const char* cache : {"nfsd.fh", "nfsd.export"}) {
+            const fs::path file = fs::path("/proc/net/rpc") / cache / "flush";
+            const Text mark = whole(file);
+            if (mark.error == ENOENT) continue;
+            if (mark.error != 0) return fail(unreadable(file, mark.error));
+            const std::chrono::seconds marked(std::stoll("0" + mark.text));
+            const std::chrono::seconds now(std::time(nullptr));
+            longest =
+                std::max(longest, marked >= now ? marked - now + std::chrono::seconds(1) : std::chrono::seconds(0));
+        }
+        return longest;
+    }
 
     Result<void> expire(const std::string& id) override {
         const fs::path file = fs::path(control) / "clients" / id / "ctl";

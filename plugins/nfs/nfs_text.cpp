@@ -88,6 +88,23 @@ base::Result<std::vector<Export>> parse_exports(std::string_view text, const std
     return found;
 }
 
+std::vector<Export> parse_handles(std::string_view text) {
+    std::vector<Export> found;
+    std::istringstream lines{std::string(text)};
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with('#')) continue;
+        std::istringstream fields(line);
+        std::string client;
+        std::string type;
+        std::string identity;
+        std::string path;
+        if (!(fields >> client >> type >> identity >> path)) continue;
+        if (client.starts_with('$')) client.erase(0, 1);
+        found.push_back({unescaped(path), client});
+    }
+    return found;
+}
+
 std::set<std::string> parse_versions(std::string_view text) {
     std::set<std::string> versions;
     std::istringstream words{std::string(text)};

@@ -13,6 +13,10 @@ namespace safe::nfs {
 /// begin with '#' say nothing. Fails on anything else, for a line not understood may be an export.
 [[nodiscard]] base::Result<std::vector<Export>> parse_exports(std::string_view text, const std::string& file);
 
+/// /proc/net/rpc/nfsd.fh/content: the paths that the kernel keeps for file handles, each with the client they are for.
+/// Lines that begin with '#' are answers that are no longer valid, or not yet; lines without a path are refusals.
+[[nodiscard]] std::vector<Export> parse_handles(std::string_view text);
+
 /// /proc/fs/nfsd/versions: "-2 +3 +4 -4.0 +4.1 +4.2". "+4" alone is no version of its own when minor ones are listed.
 [[nodiscard]] std::set<std::string> parse_versions(std::string_view text);
 

@@ -91,6 +91,7 @@ std::vector<Json> ports(const SafeSpec& spec) {
 /// prerouting, and the bridge learns its sender afterwards.
 Rule no_link_local(const Body& entering) {
     std::vector<Json> addresses;
+    addresses.reserve(16);
     for (unsigned i = 0; i < 16; ++i) addresses.emplace_back(fmt::format("01:80:c2:00:00:{:02x}", i));
     return rule("implied/no-link-local", Body(entering).one_of("ether daddr", addresses).then("drop"));
 }

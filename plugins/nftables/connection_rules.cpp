@@ -45,7 +45,9 @@ void match_service(Body& body, const Service& service, bool reply) {
 
 }  // namespace
 
-Place place_of(const specs::VmSpec& vm) { return {vm.name, &vm, {**vm.address, host_prefix}}; }
+Place place_of(const specs::VmSpec& vm) {
+    return {vm.name, &vm, {vm.address ? **vm.address : specs::Ipv4{}, host_prefix}};
+}
 
 Place hypervisor_place(const specs::NetworkSpec& network) {
     return {"@hypervisor", nullptr, {network.address->address, host_prefix}};

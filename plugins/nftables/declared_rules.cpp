@@ -101,6 +101,7 @@ base::Result<std::vector<Rule>> declared_rules(const SafeSpec& spec, const Netwo
                                               *rule.from, *rule.to),
                                   "remove the rule"));
     std::vector<specs::Service> services;
+    services.reserve(rule.allow.size());
     for (const auto& [service, at] : rule.allow) services.push_back(service);
     ConnectionRules declared(spec, rule.name);
     for (const auto& [from, to] : pairs)

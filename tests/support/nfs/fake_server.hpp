@@ -18,7 +18,8 @@ class FakeServer final : public nfs::Api {
     std::map<std::filesystem::path, dev_t> mounts;
     std::map<dev_t, std::vector<nfs::Holder>> held;
     std::optional<base::Error> blind = std::nullopt;
-    bool stubborn = false;  // clients keep what they hold
+    bool stubborn = false;          // clients keep what they hold
+    std::chrono::seconds ahead{0};  // of the mark before the clock: while it is, answers are kept
     int grants = 0;
     int starts = 0;
 
@@ -37,25 +38,39 @@ class FakeServer final : public nfs::Api {
     }
     base::Result<std::vector<nfs::Holder>> holders(dev_t device) override { return held[device]; }
 
-    base::Result<void> grant(const nfs::Export& wanted) override {
+    base::Result<void> grant(const std::filesystem::path& path, const std::vector<std::string>& clients,
+                             const std::string& options) override {
         ++grants;
-        erase(content.granted, wanted.path, wanted.client);
-        nfs::Export listed = wanted;
-        // Defaults that nobody asked for are listed too.
-        listed.options.insert({"wdelay", "hide", "secure_locks", "acl", "no_pnfs", "anonuid=65534", "anongid=65534"});
-        content.granted.push_back(std::move(listed));
-        content.cached.clear();
+        for (const std::string& client : clients) {
+            erase(content.granted, path, client);
+            // Defaults that nobody asked for are listed too.
+            nfs::Export listed{
+                path, client, {"wdelay", "hide", "secure_locks", "acl", "no_pnfs", "anonuid=65534", "anongid=65534"}};
+            for (std::string_view rest = options; !rest.empty();) {
+                const auto end = rest.find(',');
+                listed.options.emplace(rest.substr(0, end));
+                rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+            }
+            content.granted.push_back(std::move(listed));
+        }
+        throw_away();
         return {};
     }
-    base::Result<void> withdraw(const std::filesystem::path& path, const std::string& client) override {
-        if (!erase(content.granted, path, client))
-            return base::fail({"withdraw the export of", path.string(), "Could not find it", "look"});
-        content.cached.clear();
+    base::Result<void> withdraw(const std::vector<nfs::Export>& exports) override {
+        for (const nfs::Export& one : exports)
+            if (!erase(content.granted, one.path, one.client))
+                return base::fail({"withdraw the export of", one.path.string(), "Could not find it", "look"});
+        throw_away();
         return {};
     }
     base::Result<void> flush() override {
-        content.cached.clear();
+        throw_away();
         return {};
+    }
+    /// Every question brings the clock nearer to the mark.
+    base::Result<std::chrono::seconds> flush_due() override {
+        if (ahead > std::chrono::seconds(0)) --ahead;
+        return ahead;
     }
     base::Result<void> expire(const std::string& id) override {
         if (!stubborn)
@@ -70,6 +85,10 @@ class FakeServer final : public nfs::Api {
     }
 
  private:
+    void throw_away() {
+        if (ahead <= std::chrono::seconds(0)) content.cached.clear();
+    }
+
     static bool erase(std::vector<nfs::Export>& table, const std::filesystem::path& path, const std::string& client) {
         return std::erase_if(table, [&](const auto& one) { return one.path == path && one.client == client; }) > 0;
     }

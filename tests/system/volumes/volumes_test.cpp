@@ -2,6 +2,7 @@
 // are played by network namespaces with the kernel's NFS client. Only in the appliance: it makes
 // /dev/mapper/safe-atlas-*, /srv/safe and the NFS server its own.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -12,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iostream>
 #include <thread>
 
 #include "plugins/filesystem/filesystem_driver.hpp"
@@ -44,6 +46,11 @@ std::string run(const std::vector<std::string>& program, int wanted = 0) {
         throw std::runtime_error(program[0] + " ended with " + std::to_string(ended->status) + ": " + ended->errors);
     return ended->output;
 }
+/// Clearing up: what is not there need not go.
+void attempt(const std::vector<std::string>& program) {
+    const auto ended = base::run_process(program);
+    if (!ended) std::cerr << to_text(ended.error()) << "\n";
+}
 std::string shell(const std::string& line) { return run({"/bin/sh", "-c", line}); }
 
 /// In a thread of its own, so that a call that hangs in the NFS client hangs nobody else.
@@ -56,6 +63,20 @@ bool within(std::chrono::seconds limit, const std::function<bool()>& task) {
     return *done == 1;
 }
 
+/// Gives a frozen guest its network back before its files are closed, which would wait for the server for ever.
+struct Thaw {
+    explicit Thaw(std::string vm) : vm_(std::move(vm)) { run({"ip", "link", "set", "v-" + vm_, "down"}); }
+    Thaw(const Thaw&) = delete;
+    Thaw& operator=(const Thaw&) = delete;
+    Thaw(Thaw&&) = delete;
+    Thaw& operator=(Thaw&&) = delete;
+    ~Thaw() { now(); }
+    void now() const { attempt({"ip", "link", "set", "v-" + vm_, "up"}); }
+
+ private:
+    std::string vm_;
+};
+
 class Volumes : public ::testing::Test {
  protected:
     void SetUp() override {
@@ -64,9 +85,11 @@ class Volumes : public ::testing::Test {
             "rpc.nfsd 0; pkill -x rpc.mountd; pkill -x nfsdcld; exportfs -ua; "
             "ip link add br-atlas type bridge && ip address add 10.77.0.1/24 dev br-atlas && ip link set br-atlas up");
         for (const auto& [vm, address] : vms)
-            shell("ip netns add " + vm + " && ip link add v-" + vm + " type veth peer name eth0 netns " + vm +
-                  " && ip link set v-" + vm + " master br-atlas up && ip -n " + vm + " address add " + address +
-                  "/24 dev eth0 && ip -n " + vm + " link set eth0 up && ip -n " + vm + " link set lo up");
+            shell(
+                fmt::format("ip netns add {0} && ip link add v-{0} type veth peer name eth0 netns {0} && "
+                            "ip link set v-{0} master br-atlas up && ip -n {0} address add {1}/24 dev eth0 && "
+                            "ip -n {0} link set eth0 up && ip -n {0} link set lo up",
+                            vm, address));
         fs::permissions(directory.path(), fs::perms(0755));
         for (const char* volume : {"vault", "data", "reference"}) map(volume);
         run({"mkfs.ext4", "-q", places.mapped("reference")});  // comes from elsewhere, read-only
@@ -75,17 +98,19 @@ class Volumes : public ::testing::Test {
 
     void TearDown() override {
         for (const auto& [vm, address] : vms) {
-            static_cast<void>(base::run_process({"umount", "-f", "-l", mount_of(vm)}));
-            static_cast<void>(base::run_process({"ip", "netns", "del", vm}));
+            attempt({"umount", "-f", "-l", mount_of(vm)});
+            // A client that gives up slowly keeps its network for a while, but not the way to it.
+            attempt({"ip", "link", "del", "v-" + vm});
+            attempt({"ip", "netns", "del", vm});
         }
-        static_cast<void>(base::run_process({"ip", "link", "del", "br-atlas"}));
-        static_cast<void>(base::run_process({"exportfs", "-ua"}));
-        static_cast<void>(base::run_process({"rpc.nfsd", "0"}));
+        attempt({"ip", "link", "del", "br-atlas"});
+        attempt({"exportfs", "-ua"});
+        attempt({"rpc.nfsd", "0"});
         for (const char* volume : {"vault", "data", "reference"}) {
-            static_cast<void>(base::run_process({"umount", places.mount_point(volume)}));
-            static_cast<void>(base::run_process({"dmsetup", "remove", places.mapping_name(volume)}));
+            attempt({"umount", places.mount_point(volume)});
+            attempt({"dmsetup", "remove", places.mapping_name(volume)});
         }
-        static_cast<void>(base::run_process({"umount", places.mount_root()}));
+        attempt({"umount", places.mount_root()});
     }
 
     void map(const std::string& volume) {
@@ -124,13 +149,20 @@ class Volumes : public ::testing::Test {
             if (auto done = drivers[kind]->apply(step, resource, before, {}); !done) return done;
             const model::Observation after = seen(kind, volume);
             if (resource.presence == Presence::absent) {
-                EXPECT_TRUE(std::holds_alternative<Absent>(after)) << to_text(resource.id);
+                EXPECT_TRUE(std::holds_alternative<Absent>(after)) << to_text(resource.id) << what_the_server_knows();
             } else {
                 const auto* present = std::get_if<Present>(&after);
                 EXPECT_TRUE(present != nullptr && present->attributes == resource.attributes) << to_text(resource.id);
             }
         }
         return {};
+    }
+
+    static std::string what_the_server_knows() {
+        return "\n" + shell(
+                          "for file in /var/lib/nfs/etab /proc/fs/nfsd/exports /proc/net/rpc/nfsd.export/content "
+                          "/proc/net/rpc/nfsd.fh/content /proc/fs/nfsd/clients/*/*; do case $file in */ctl) ;; *) "
+                          "echo \"-- $file\"; cat \"$file\" ;; esac; done 2>&1");
     }
 
     void open() {
@@ -144,7 +176,7 @@ class Volumes : public ::testing::Test {
         for (const char* volume : {"reference", "data", "vault"})
             for (const Kind kind : {Kind::exported, Kind::mount}) {
                 const auto done = bring_about(kind, volume, Mode::closed);
-                ASSERT_TRUE(done) << to_text(done.error());
+                ASSERT_TRUE(done) << to_text(done.error()) << what_the_server_knows();
             }
         for (const char* volume : {"vault", "data", "reference"})
             run({"blockdev", "--flushbufs", places.mapped(volume)});
@@ -227,17 +259,17 @@ TEST_F(Volumes, AFrozenGuestDoesNotKeepTheVolumeAndFindsItsFileAgain) {
     ASSERT_TRUE(file);
     ASSERT_EQ(::write(file.get(), "one\n", 4), 4);
     ASSERT_EQ(::fsync(file.get()), 0);
-    shell("ip link set v-desktop down");
+    const Thaw desktop("desktop");
     const auto start = std::chrono::steady_clock::now();
     close();
     EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
     open();
-    shell("ip link set v-desktop up");
+    desktop.now();
     EXPECT_TRUE(within(std::chrono::seconds(90), [&] {
         return ::write(file.get(), "two\n", 4) == 4 && ::fsync(file.get()) == 0;
     })) << "the same descriptor goes on";
     std::ifstream written(places.mount_point("data") / "heartbeat");
-    std::string content((std::istreambuf_iterator<char>(written)), {});
+    const std::string content((std::istreambuf_iterator<char>(written)), {});
     EXPECT_EQ(content, "one\ntwo\n");
 }
 
@@ -246,7 +278,7 @@ TEST_F(Volumes, KilledBetweenWithdrawingAndEndingItStillCloses) {
     ASSERT_TRUE(guest_mounts("desktop", "data"));
     const base::FileDescriptor file(::open((mount_of("desktop") / "held").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     ASSERT_TRUE(file);
-    shell("ip link set v-desktop down");
+    const Thaw desktop("desktop");
     run({"exportfs", "-u", "10.77.0.20:" + places.mount_point("data").string()});
     run({"exportfs", "-u", "10.77.0.21:" + places.mount_point("data").string()});
     const auto held = bring_about(Kind::mount, "data", Mode::closed);
@@ -261,12 +293,13 @@ TEST_F(Volumes, ANeighbourWithItsOwnVolumeIsNotDisturbed) {
     spec.vms[1].mounts = {test::sample_mount("/reference", "reference")};
     restart();
     open();
+    shell("chmod 1777 " + places.mount_point("reference").string());
     ASSERT_TRUE(guest_mounts("forge", "reference"));
     ASSERT_TRUE(guest_mounts("desktop", "data"));
     const base::FileDescriptor mine(::open((mount_of("forge") / "mine").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     const base::FileDescriptor held(::open((mount_of("desktop") / "held").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     ASSERT_TRUE(mine && held);
-    shell("ip link set v-desktop down");
+    const Thaw desktop("desktop");
     for (const Kind kind : {Kind::exported, Kind::mount}) {
         const auto done = bring_about(kind, "data", Mode::closed);
         ASSERT_TRUE(done) << to_text(done.error());
@@ -277,7 +310,7 @@ TEST_F(Volumes, ANeighbourWithItsOwnVolumeIsNotDisturbed) {
 
 TEST_F(Volumes, AnNfsServerOfSomebodyElsesIsLeftAloneAndRefused) {
     for (const char* volume : {"vault", "data"}) ASSERT_TRUE(bring_about(Kind::mount, volume, Mode::open));
-    run({"rpc.nfsd", "2"});
+    run({"rpc.nfsd", "-N", "3", "2"});
     const auto now = seen(Kind::exported, "data");
     ASSERT_TRUE(std::holds_alternative<model::Foreign>(now));
     EXPECT_THAT(std::get<model::Foreign>(now).what, HasSubstr("0.0.0.0:2049"));

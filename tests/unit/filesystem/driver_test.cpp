@@ -235,7 +235,8 @@ TEST_F(MountDriver, KilledAnywhereWhileANewVolumeIsMadeItConvergesAndLosesNothin
                 system->killed_at = at;
                 system->killed_after = after;
                 try {
-                    static_cast<void>(bring_about(volume));
+                    const auto done = bring_about(volume);
+                    EXPECT_TRUE(done) << "not killed, and failed: " << to_text(done.error());
                 } catch (const test::Killed&) {
                     ++killed;
                 }

@@ -165,6 +165,16 @@ TEST_F(ExportDriver, AnExportToSomebodyElseIsSeenAndTakenAway) {
     EXPECT_TRUE(as_wanted("data"));
 }
 
+TEST_F(ExportDriver, AnswersThatTheKernelKeepsAreWaitedForBecauseTheyKeepTheVolume) {
+    ASSERT_TRUE(bring_about("data"));
+    server->content.cached = {{places.mount_point("data"), "10.77.0.20", {}}, {"/srv/pub", "*", {}}};
+    server->ahead = std::chrono::seconds(4);
+    ASSERT_TRUE(bring_about("data", Mode::closed));
+    EXPECT_THAT(server->content.cached, IsEmpty());
+    server->content.cached = {{places.mount_point("data"), "10.77.0.20", {}}};
+    EXPECT_FALSE(as_wanted("data", Mode::closed)) << "it could not be unmounted";
+}
+
 TEST_F(ExportDriver, OptionsThatSomebodyLoosenedArePutBack) {
     ASSERT_TRUE(bring_about("data"));
     for (const auto& [strict, loose] : std::vector<std::pair<std::string, std::string>>{

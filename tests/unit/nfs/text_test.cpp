@@ -33,6 +33,18 @@ TEST(NfsText, ALineThatIsNotUnderstoodIsAnErrorAndNotNothing) {
         EXPECT_FALSE(parse_exports(text, "etab")) << text;
 }
 
+TEST(NfsText, PathsKeptForFileHandles) {
+    const auto found = parse_handles(
+        "#domain fsidtype fsid [path]\n"
+        "10.77.0.20 6 0x3c2d1b0b000000000000000000000000 /srv/safe/atlas/data\n"
+        "$10.77.0.21 1 0x00000000 /srv/with\\040space\n"
+        "# 10.77.0.22 6 0x3c2d1b0b000000000000000000000000 /srv/safe/atlas/data\n"
+        "10.77.0.23 6 0x3c2d1b0b000000000000000000000000\n");
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0], (Export{"/srv/safe/atlas/data", "10.77.0.20"}));
+    EXPECT_EQ(found[1], (Export{"/srv/with space", "10.77.0.21"}));
+}
+
 TEST(NfsText, Versions) {
     EXPECT_THAT(parse_versions("-2 -3 +4 -4.0 -4.1 +4.2\n"), ElementsAre("4.2"));
     EXPECT_THAT(parse_versions("+3 +4 +4.0 +4.1 +4.2"), ElementsAre("3", "4.0", "4.1", "4.2"));

@@ -1,0 +1,145 @@
+// How an export is made and taken away: the part of ExportDriver that changes the world.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "plugins/nfs/export_driver.hpp"
+
+namespace safe::nfs {
+namespace {
+
+namespace fs = std::filesystem;
+using base::Error;
+using base::fail;
+using base::Result;
+using model::Branch;
+using model::Observation;
+
+constexpr int most_rounds = 5;
+
+}  // namespace
+
+Result<void> ExportDriver::apply(const model::Step& step, const model::Resource& resource,
+                                 const Observation& /*observed*/, const driver::Context& context) {
+    const std::scoped_lock lock(applying_);
+    if (step.action == model::Action::remove) return take(resource.id.name(), nullptr, context);
+    return give(resource.id.name(), resource.attributes, context);
+}
+
+/// A server that runs is used as it is, if it is what we would have started.
+Result<void> ExportDriver::serve() {
+    auto server = api_->server();
+    if (!server) return fail(server.error());
+    if (server->threads == 0) {
+        // What a power cut left must not be served by the start of the server.
+        auto tables = api_->tables();
+        if (!tables) return fail(tables.error());
+        std::erase_if(tables->granted, [&](const Export& one) { return !below(one.path, places_.mount_root()); });
+        if (!tables->granted.empty())
+            if (auto gone = api_->withdraw(tables->granted); !gone) return gone;
+    } else if (text_of(*server, false) != server_wanted()) {
+        return fail({"export", "volumes",
+                     fmt::format("an NFS server runs that is not the safe's: {}", text_of(*server, false)),
+                     fmt::format("stop it, or let it serve 4.2 alone on {} alone (/etc/nfs.conf)", address_),
+                     Error::Kind::refused});
+    }
+    if (server->threads > 0 && server->missing.empty()) return {};
+    return api_->start(address_);
+}
+
+Result<void> ExportDriver::give(const std::string& volume, const model::Attributes& wanted,
+                                const driver::Context& context) {
+    const fs::path path = places_.mount_point(volume);
+    const model::Value* clients = wanted.find(clients_key);
+    if (clients == nullptr || clients->branch() == nullptr)
+        return fail({"export", volume, "what is wanted of it names no client", "plan again with this build"});
+    auto device = api_->mounted(path);
+    if (!device) return fail(device.error());
+    if (!*device) return fail({"export", volume, path.string() + " is not mounted", "mount the volume first"});
+    if (auto served = serve(); !served) return served;
+    if (auto taken = take(volume, clients->branch(), context); !taken) return taken;
+    auto tables = api_->tables();
+    if (!tables) return fail(tables.error());
+    std::map<std::string, std::vector<std::string>> missing;  // clients by options
+    for (const model::Entry& client : clients->branch()->entries()) {
+        const auto* options = model::get<std::string>(*clients->branch(), client.key);
+        if (options == nullptr)
+            return fail({"export", volume, client.key + " has no options", "plan again with this build"});
+        const bool granted = std::ranges::any_of(tables->granted, [&](const Export& one) {
+            return one.path == path && one.client == client.key && owned(one.options) == *options;
+        });
+        if (!granted) missing[*options].push_back(client.key);
+    }
+    for (const auto& [options, who] : missing)
+        if (auto done = api_->grant(path, who, options); !done) return done;
+    return {};
+}
+
+/// What one of the tables has of the volume that is for nobody among `kept`.
+Result<std::vector<Export>> ExportDriver::left(const std::string& volume, const Branch* kept, bool granted) {
+    auto tables = api_->tables();
+    if (!tables) return fail(tables.error());
+    std::vector<Export> found = of_volume(volume, granted ? tables->granted : tables->cached);
+    std::erase_if(found, [&](const Export& one) {
+        return kept != nullptr && one.path == places_.mount_point(volume) && kept->find(one.client) != nullptr;
+    });
+    return found;
+}
+
+Result<std::vector<Holder>> ExportDriver::holding(const std::string& volume, const Branch* kept) {
+    auto mounted = api_->mounted(places_.mount_point(volume));
+    if (!mounted) return fail(mounted.error());
+    const std::optional<dev_t> device = *mounted;
+    if (!device) return std::vector<Holder>{};
+    auto holders = api_->holders(*device);
+    if (holders)
+        std::erase_if(*holders,
+                      [&](const Holder& holder) { return kept != nullptr && kept->find(holder.address) != nullptr; });
+    return holders;
+}
+
+Result<void> ExportDriver::wait_for_flush(const driver::Context& context) {
+    constexpr std::chrono::milliseconds pause{100};
+    constexpr int longest = 600;  // pauses
+    for (int waited = 0; waited < longest; ++waited) {
+        auto due = api_->flush_due();
+        if (!due) return fail(due.error());
+        if (*due <= std::chrono::seconds(0)) return {};
+        if (context.stop.stop_requested())
+            return fail({"withdraw", "exports", "interrupted", "apply again", Error::Kind::interrupted});
+        std::this_thread::sleep_for(pause);
+    }
+    return fail({"withdraw", "exports", "the kernel's mark of its table of exports is far ahead of its clock",
+                 "look whether the clock was set back, and apply again"});
+}
+
+/// Withdraws the volume from everybody who is not among `kept`, and ends what they hold: a client that is frozen, or
+/// gone, never closes what it has open. A client that is alive may have been answered from the table as it was just
+/// before, so this is done until nothing is left.
+Result<void> ExportDriver::take(const std::string& volume, const Branch* kept, const driver::Context& context) {
+    std::string remains;
+    for (int round = 0; round < most_rounds; ++round) {
+        auto granted = left(volume, kept, true);
+        if (!granted) return fail(granted.error());
+        auto cached = left(volume, kept, false);
+        if (!cached) return fail(cached.error());
+        auto holders = holding(volume, kept);
+        if (!holders) return fail(holders.error());
+        if (granted->empty() && cached->empty() && holders->empty()) return {};
+        remains = !holders->empty()  ? fmt::format("the NFS client {} still holds something", holders->front().address)
+                  : !cached->empty() ? fmt::format("the kernel still answers {}", cached->front().client)
+                                     : fmt::format("it is still exported to {}", granted->front().client);
+        if (!granted->empty())
+            if (auto gone = api_->withdraw(*granted); !gone) return gone;
+        for (const Holder& holder : *holders)
+            if (auto ended = api_->expire(holder.id); !ended) return ended;
+        // Last, for it closes what the server keeps open for clients that are gone.
+        if (auto waited = wait_for_flush(context); !waited) return waited;
+        if (auto flushed = api_->flush(); !flushed) return flushed;
+    }
+    return fail({"withdraw", volume, remains, "look at `exportfs -v` and /proc/fs/nfsd/clients, and apply again"});
+}
+
+}  // namespace safe::nfs
