@@ -13,6 +13,7 @@ struct Options {
     std::optional<specs::WantedMode> mode;
     std::optional<std::string> plan_file;
     std::optional<model::Disruption> max_disruption;
+    bool allow_mass_removal = false;
     bool yes = false;
 };
 
@@ -23,6 +24,8 @@ void declare(CLI::App& app, Options& options) {
             ->option_text("[FILE]");
     add_mode(app, options.mode, "as if the spec said this mode")->excludes(plan_file);
     add_choice(app, "--max-disruption", options.max_disruption, limits, "refuse a plan that costs more");
+    app.add_flag("--allow-mass-removal", options.allow_mass_removal,
+                 "let more than a third of the users lose their access at once");
     app.add_flag("--yes", options.yes, "do not ask");
 }
 
@@ -35,6 +38,7 @@ base::Result<model::Report> converge(const specs::SafeSpec& spec, const Options&
     if (!convergence) return base::fail(convergence.error());
     return convergence->run({.mode = *mode,
                              .max_disruption = options.max_disruption,
+                             .allow_mass_removal = options.allow_mass_removal,
                              .yes = options.yes,
                              .agreed = agreed,
                              .format = options.spec.format});

@@ -21,6 +21,7 @@ namespace safe::cli {
 struct Wish {
     model::Mode mode = model::Mode::closed;
     std::optional<model::Disruption> max_disruption = std::nullopt;
+    bool allow_mass_removal = false;   // planning::Limits
     bool yes = false;                  // nobody is asked
     bool force = false;                // driver::Context::force
     const PlanFile* agreed = nullptr;  // nothing but this plan

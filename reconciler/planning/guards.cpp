@@ -1,6 +1,9 @@
 #include "reconciler/planning/guards.hpp"
 
+#include <algorithm>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace safe::planning {
 namespace {
@@ -28,6 +31,67 @@ model::Refusal refuse_cost(const Step& step, Disruption limit) {
                       .kind = base::Error::Kind::refused}};
 }
 
+// --- users
+
+using Names = std::set<std::string>;
+
+/// Accounts and keyslots are named by their user last.
+bool is_access(const model::ResourceId& id) {
+    return id.kind == model::Kind::account || id.kind == model::Kind::keyslot;
+}
+
+/// Those that come back at once are not taken away.
+std::set<model::ResourceId> removals(const model::Plan& plan) {
+    std::set<model::ResourceId> removed;
+    for (const Step& step : plan.steps)
+        if (step.action == model::Action::remove && !step.bracket) removed.insert(step.resource);
+    return removed;
+}
+
+bool is_held(const std::vector<model::Held>& held, const model::ResourceId& id) {
+    return std::ranges::find(held, id, &model::Held::resource) != held.end();
+}
+
+/// What was seen to be there. What nobody could look at does not count as a user who stays.
+std::vector<model::ResourceId> seen_accesses(const model::Plan& plan) {
+    static const std::string absent = digest(model::Observation(model::Absent{}));
+    std::vector<model::ResourceId> seen;
+    for (const auto& [id, observed] : plan.observed)
+        if (is_access(id) && observed != absent && !is_held(plan.unknown, id) && !is_held(plan.deferred, id))
+            seen.push_back(id);
+    return seen;
+}
+
+void guard_users(model::Plan& plan, const Limits& limits) {
+    Names all;
+    Names leaving;
+    int keyslots = 0;
+    int keyslots_leaving = 0;
+    const std::set<model::ResourceId> going = removals(plan);
+    for (const model::ResourceId& id : seen_accesses(plan)) {
+        const bool removed = going.contains(id);
+        all.insert(id.name());
+        if (removed) leaving.insert(id.name());
+        if (id.kind != model::Kind::keyslot) continue;
+        ++keyslots;
+        if (removed) ++keyslots_leaving;
+    }
+    const auto refuse = [&](std::string cause, std::string advice) {
+        plan.refusals.push_back(
+            {.subject = "users",
+             .error = {.attempt = "take away the access of",
+                       .object = std::to_string(leaving.size()) + " of " + std::to_string(all.size()) + " users",
+                       .cause = std::move(cause),
+                       .advice = std::move(advice),
+                       .kind = base::Error::Kind::refused}});
+    };
+    if (keyslots_leaving > 0 && keyslots_leaving == keyslots)
+        refuse("nobody could open the vault any more", "keep somebody who is enrolled, or enrol somebody else first");
+    if (!limits.allow_mass_removal && leaving.size() * 3 > all.size())
+        refuse("that is more than a third of them at once",
+               "look again at users: in the spec; if that is meant, apply with --allow-mass-removal");
+}
+
 }  // namespace
 
 void guard(model::Plan& plan, const Limits& limits) {
@@ -37,6 +101,7 @@ void guard(model::Plan& plan, const Limits& limits) {
         else if (limits.max_disruption && step.disruption > *limits.max_disruption)
             plan.refusals.push_back(refuse_cost(step, *limits.max_disruption));
     }
+    guard_users(plan, limits);
 }
 
 }  // namespace safe::planning
