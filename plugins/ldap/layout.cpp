@@ -1,5 +1,7 @@
 #include "plugins/ldap/layout.hpp"
 
+#include <algorithm>
+
 #include "plugins/ldap/escaping.hpp"
 #include "reconciler/base/digest.hpp"
 
@@ -20,10 +22,14 @@ bool Layout::owns(const Entry& entry) const { return entry.first(mark) == safe; 
 std::optional<model::ResourceId> Layout::id_of(Kind kind, const Entry& entry) {
     const std::optional<NamePart> part = first_part(entry.name);
     if (!part || part->type != naming_attribute(kind)) return std::nullopt;
-    // What cannot be in a spec cannot be ours; and it must survive being printed.
-    for (const char c : part->value)
-        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-') return std::nullopt;
+    if (!can_name(part->value)) return std::nullopt;
     return model::make_id(kind, part->value);
+}
+
+bool Layout::can_name(std::string_view name) {
+    return !name.empty() && std::ranges::all_of(name, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+    });
 }
 
 std::string_view naming_attribute(Kind kind) { return kind == Kind::account ? "uid" : "cn"; }

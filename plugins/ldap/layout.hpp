@@ -35,6 +35,9 @@ struct Layout {
     [[nodiscard]] std::string name_of(const model::ResourceId& id) const;
 
     [[nodiscard]] bool owns(const Entry& entry) const;
+    /// Whether something of ours can be called so. Directories compare names more loosely than we do: for them " bob"
+    /// and "BOB" are bob. What cannot be ours is therefore never asked about.
+    [[nodiscard]] static bool can_name(std::string_view name);
     /// What an entry below unit(kind) is to us; nullopt for a name that nothing of ours can have.
     [[nodiscard]] static std::optional<model::ResourceId> id_of(model::Kind kind, const Entry& entry);
 };

@@ -38,6 +38,7 @@ class LdapDirectory final : public members::Directory {
     }
 
     Result<std::optional<DirectoryEntry>> find(std::string_view user) override {
+        if (!Layout::can_name(user)) return std::nullopt;
         const Answer<std::vector<Entry>> found =
             api_->search({.base = layout_.account(user), .depth = Query::Depth::itself, .attributes = asked_for()});
         if (!found && found.error().kind == Failure::Kind::missing) return std::nullopt;
@@ -67,9 +68,10 @@ class LdapDirectory final : public members::Directory {
         changes.push_back({Modification::How::replace, std::string(password_attribute), {"{ARGON2}" + *hash}});
         const Answer<void> done = api_->modify(layout_.account(user), changes);
         if (done) return {};
-        const Failure::Kind kind = done.error().kind;
-        if (kind == Failure::Kind::not_as_was || kind == Failure::Kind::missing)
-            return base::fail(moved(user, done.error().error.cause));
+        // Servers have several words for "it is not as you think": asked again, it is clear.
+        if (done.error().kind != Failure::Kind::unreachable)
+            if (const auto now = find(user); now && (!*now || (*now)->generation != before))
+                return base::fail(moved(user, done.error().error.cause));
         return base::fail(done.error().error);
     }
 
@@ -77,6 +79,7 @@ class LdapDirectory final : public members::Directory {
         if (key.empty())
             return base::fail(
                 {"log in to the directory as", std::string(user), "the key is empty", "", Error::Kind::refused});
+        if (!Layout::can_name(user)) return false;
         const Result<base::Secret> password = password_of(key);
         if (!password) return base::fail(password.error());
         const Answer<bool> taken = api_->binds(layout_.account(user), *password);
@@ -85,6 +88,7 @@ class LdapDirectory final : public members::Directory {
     }
 
     Result<void> remove(std::string_view user) override {
+        if (!Layout::can_name(user)) return {};
         const Result<std::optional<DirectoryEntry>> there = find(user);
         if (!there) return base::fail(there.error());
         if (Result<void> left = leave_groups(user); !left) return left;

@@ -3,6 +3,7 @@
 // are not, and are expected to die with it.
 #pragma once
 
+#include <fmt/format.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -11,16 +12,14 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <filesystem>
 #include <functional>
 #include <optional>
+#include <set>
 #include <stdexcept>
+#include <string>
 
 namespace safe::test {
-
-struct KillAt {
-    int call = 0;  // from 1
-    bool after = false;
-};
 
 struct Traced {
     int calls = 0;              // of the kinds that count, that were begun
@@ -28,16 +27,33 @@ struct Traced {
     std::optional<int> status;  // what the work returned, when it did
 };
 
-inline bool leaves_something(std::uint64_t number) {
-    constexpr std::array<long, 20> calls{SYS_write,     SYS_writev,    SYS_pwrite64, SYS_pwritev,  SYS_pwritev2,
-                                         SYS_fsync,     SYS_fdatasync, SYS_rename,   SYS_renameat, SYS_renameat2,
-                                         SYS_unlink,    SYS_unlinkat,  SYS_sendto,   SYS_sendmsg,  SYS_ftruncate,
-                                         SYS_fallocate, SYS_mkdir,     SYS_mkdirat,  SYS_link,     SYS_syncfs};
-    return std::ranges::find(calls, static_cast<long>(number)) != calls.end();
-}
+class Points {
+ public:
+    /// At the entry of a call of `process`.
+    bool count(pid_t process, const __ptrace_syscall_info& info) {
+        const auto number = static_cast<long>(info.entry.nr);
+        const auto descriptor = static_cast<int>(info.entry.args[0]);
+        if (number == SYS_connect) servers_.insert(descriptor);
+        if (number == SYS_close) servers_.erase(descriptor);
+        constexpr std::array by_name{SYS_rename,   SYS_renameat, SYS_renameat2, SYS_unlink,
+                                     SYS_unlinkat, SYS_mkdir,    SYS_mkdirat,   SYS_link};
+        constexpr std::array by_descriptor{SYS_write,     SYS_writev,    SYS_pwrite64,  SYS_pwritev,
+                                           SYS_pwritev2,  SYS_fsync,     SYS_sendto,    SYS_sendmsg,
+                                           SYS_fdatasync, SYS_ftruncate, SYS_fallocate, SYS_syncfs};
+        if (std::ranges::find(by_name, number) != by_name.end()) return true;
+        if (std::ranges::find(by_descriptor, number) == by_descriptor.end()) return false;
+        std::error_code error;
+        const std::string target =
+            std::filesystem::read_symlink(fmt::format("/proc/{}/fd/{}", process, descriptor), error).string();
+        return target.starts_with('/') || servers_.contains(descriptor);
+    }
 
-/// Runs `work` in a child. Without `at` it is only counted.
-inline Traced trace(const std::function<int()>& work, std::optional<KillAt> at = std::nullopt) {
+ private:
+    std::set<int> servers_;  // descriptors that were connected to something
+};
+
+/// Runs `work` in a child, and kills it before the given point, counted from 1; with 0 they are only counted.
+inline Traced trace(const std::function<int()>& work, int kill_before = 0) {
     const pid_t child = ::fork();
     if (child == 0) {
         ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
@@ -48,7 +64,7 @@ inline Traced trace(const std::function<int()>& work, std::optional<KillAt> at =
     ::waitpid(child, &status, 0);
     ::ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
     Traced traced;
-    bool inside_point = false;
+    Points points;
     int deliver = 0;
     for (;;) {
         if (::ptrace(PTRACE_SYSCALL, child, nullptr, deliver) != 0) throw std::runtime_error("ptrace");
@@ -65,17 +81,12 @@ inline Traced trace(const std::function<int()>& work, std::optional<KillAt> at =
         }
         __ptrace_syscall_info info{};
         ::ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info);
-        const bool entry = info.op == PTRACE_SYSCALL_INFO_ENTRY;
-        if (entry) inside_point = leaves_something(info.entry.nr);
-        if (!inside_point) continue;
-        if (entry) ++traced.calls;
-        if (at && traced.calls == at->call && entry != at->after) {
-            ::kill(child, SIGKILL);  // at the entry the call is not carried out any more
-            ::waitpid(child, &status, 0);
-            traced.killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-            return traced;
-        }
-        if (!entry) inside_point = false;
+        if (info.op != PTRACE_SYSCALL_INFO_ENTRY || !points.count(child, info)) continue;
+        if (++traced.calls != kill_before) continue;
+        ::kill(child, SIGKILL);  // at the entry: the call is not carried out any more
+        ::waitpid(child, &status, 0);
+        traced.killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+        return traced;
     }
 }
 
