@@ -1,0 +1,129 @@
+// What a plan with nothing to do costs, beside a bare paged search of the same entries by libldap in the same run. Ends
+// with 1 when a plan takes more than 1.3 times as long. usage: bench_ldap [ACCOUNTS...]
+#include <fmt/format.h>
+#include <ldap.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+#include "plugins/ldap/entries.hpp"
+#include "plugins/ldap/ldap_driver.hpp"
+#include "plugins/ldap/units.hpp"
+#include "reconciler/applying/rounds.hpp"
+#include "tests/support/ldap/private_slapd.hpp"
+
+namespace safe::ldap {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double median_ms(const std::function<void()>& work) {
+    std::vector<double> times;
+    for (int i = 0; i < 5; ++i) {
+        const auto start = Clock::now();
+        work();
+        times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    }
+    std::ranges::sort(times);
+    return times[2];
+}
+
+/// Connects, binds, and fetches every entry of the unit, copying nothing.
+std::size_t bare_search(const std::string& uri, const std::string& base) {
+    LDAP* handle = nullptr;
+    const int version = LDAP_VERSION3;
+    if (ldap_initialize(&handle, uri.c_str()) != LDAP_SUCCESS) return 0;
+    ldap_set_option(handle, LDAP_OPT_PROTOCOL_VERSION, &version);
+    char nothing = 0;
+    berval credentials{0, &nothing};
+    ldap_sasl_bind_s(handle, nullptr, "EXTERNAL", &credentials, nullptr, nullptr, nullptr);
+    std::size_t count = 0;
+    berval cookie{};
+    std::vector<std::string> names = asked_for(model::Kind::account);
+    std::vector<char*> attributes;
+    for (std::string& name : names) attributes.push_back(name.data());
+    attributes.push_back(nullptr);
+    do {
+        LDAPControl* page = nullptr;
+        ldap_create_page_control(handle, 1000, &cookie, 1, &page);
+        LDAPControl* controls[] = {page, nullptr};
+        LDAPMessage* result = nullptr;
+        ldap_search_ext_s(handle, base.c_str(), LDAP_SCOPE_ONELEVEL, "(safeName=atlas)", attributes.data(), 0, controls,
+                          nullptr, nullptr, LDAP_NO_LIMIT, &result);
+        ldap_control_free(page);
+        ber_memfree(cookie.bv_val);
+        cookie = {};
+        for (LDAPMessage* one = ldap_first_message(handle, result); one != nullptr;
+             one = ldap_next_message(handle, one)) {
+            if (ldap_msgtype(one) == LDAP_RES_SEARCH_ENTRY) ++count;
+            if (ldap_msgtype(one) != LDAP_RES_SEARCH_RESULT) continue;
+            LDAPControl** returned = nullptr;
+            int code = 0;
+            ldap_parse_result(handle, one, &code, nullptr, nullptr, nullptr, &returned, 0);
+            ber_int_t estimate = 0;
+            if (LDAPControl* paged = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, returned, nullptr))
+                ldap_parse_pageresponse_control(handle, paged, &estimate, &cookie);
+            ldap_controls_free(returned);
+        }
+        ldap_msgfree(result);
+    } while (cookie.bv_len > 0);
+    ldap_unbind_ext_s(handle, nullptr, nullptr);
+    return count;
+}
+
+bool compare(std::size_t accounts) {
+    test::PrivateSlapd slapd;
+    const Layout layout{"atlas", test::PrivateSlapd::base};
+    specs::SafeSpec spec;
+    spec.safe.value = "atlas";
+    spec.directory = specs::DirectorySpec{};
+    spec.directory->ldap.value = slapd.local_uri();
+    spec.directory->base.value = layout.base;
+    const auto api = make_api(slapd.local());
+    if (!make_units(*api, layout)) return false;
+    for (std::size_t i = 0; spec.users.size() < accounts; ++i) {
+        specs::UserSpec user;
+        user.name = fmt::format("user-{}", i);
+        user.full_name.value = fmt::format("User Number {}", i);
+        user.mail = specs::Located<std::string>{user.name + "@example.org"};
+        user.ssh_keys = {{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI " + user.name}};
+        // Of ten thousand names some share a number; a safe would refuse them.
+        if (!api->add(
+                entry_of(layout, model::make_id(model::Kind::account, user.name), account_attributes("atlas", user))))
+            return false;
+        spec.users.push_back(std::move(user));
+    }
+    const driver::KeyRing keys;
+    const driver::Setting setting{spec, driver::Places("atlas", slapd.directory()), keys};
+    const auto look_and_plan = [&] {
+        applying::DriverSet set(make_drivers(setting, make_api(slapd.local())));
+        return applying::look_and_plan({.spec = spec, .mode = model::Mode::closed, .limits = {}}, set, {}).plan;
+    };
+    const model::Plan plan = look_and_plan();
+    const bool nothing_of_accounts = std::ranges::none_of(
+        plan.steps, [](const model::Step& step) { return step.resource.kind == model::Kind::account; });
+    if (!nothing_of_accounts || !plan.unknown.empty()) {
+        fmt::print("the plan is not empty\n");
+        return false;
+    }
+    const double bare = median_ms([&] {
+        if (bare_search(slapd.local_uri(), layout.unit(model::Kind::account)) != accounts) std::abort();
+    });
+    const double whole = median_ms([&] { static_cast<void>(look_and_plan()); });
+    fmt::print("{:>6} accounts: bare paged search {:.1f} ms, plan {:.1f} ms, ratio {:.2f}\n", accounts, bare, whole,
+               whole / bare);
+    return whole <= 1.3 * bare;
+}
+
+}  // namespace
+}  // namespace safe::ldap
+
+int main(int argc, char** argv) {
+    bool good = true;
+    std::vector<std::size_t> sizes;
+    for (int i = 1; i < argc; ++i) sizes.push_back(std::stoul(argv[i]));
+    if (sizes.empty()) sizes = {1000, 10000};
+    for (const std::size_t size : sizes) good = safe::ldap::compare(size) && good;
+    return good ? 0 : 1;
+}
