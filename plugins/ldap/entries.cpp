@@ -63,6 +63,14 @@ std::string key_label(std::string_view key) {
     return fmt::format("{} {}", key.substr(0, key.find(' ')), base::sha256_hex(key).substr(0, 12));
 }
 
+/// In linear time, for groups of thousands; a value that is there twice counts once.
+Branch branch_of(std::vector<model::Entry> entries) {
+    std::ranges::sort(entries, {}, &model::Entry::key);
+    const auto repeated = std::ranges::unique(entries, {}, &model::Entry::key);
+    entries.erase(repeated.begin(), repeated.end());
+    return {Branch::Order::none, std::move(entries)};
+}
+
 /// What several values look like where one is expected: never equal to a wanted one.
 std::string several(const Values& values) { return fmt::format("{}", fmt::join(values, " and ")); }
 
@@ -79,10 +87,11 @@ model::Value value_of(Shape shape, const Values& values) {
         }
         case Shape::names:
         case Shape::keys: {
-            Branch branch;
+            std::vector<model::Entry> entries;
             for (const std::string& value : values)
-                shape == Shape::names ? branch.set(value, true) : branch.set(key_label(value), value);
-            return branch;
+                entries.push_back(shape == Shape::names ? model::Entry{value, true}
+                                                        : model::Entry{key_label(value), value});
+            return branch_of(std::move(entries));
         }
     }
     return values.size() == 1 ? values.front() : several(values);
@@ -155,11 +164,11 @@ Attributes account_attributes(std::string_view safe, const specs::UserSpec& user
 }
 
 Attributes group_attributes(std::string_view safe, std::string_view group, const std::vector<std::string>& users) {
-    Branch members;
-    for (const std::string& user : users) members.set(user, true);
+    std::vector<model::Entry> members;
+    for (const std::string& user : users) members.push_back({user, true});
     Attributes attributes;
     attributes.set("gid-number", number(safe, Kind::group, group));
-    if (!members.empty()) attributes.set("members", std::move(members));
+    if (!members.empty()) attributes.set("members", branch_of(std::move(members)));
     return attributes;
 }
 

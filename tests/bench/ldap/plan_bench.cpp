@@ -94,6 +94,13 @@ bool compare(std::size_t accounts) {
             return false;
         spec.users.push_back(std::move(user));
     }
+    std::vector<std::string> everybody;
+    for (const specs::UserSpec& user : spec.users) everybody.push_back(user.name);
+    for (const std::string_view group : {members_group, super_group})
+        if (!api->add(entry_of(
+                layout, model::make_id(model::Kind::group, group),
+                group_attributes("atlas", group, group == members_group ? everybody : std::vector<std::string>()))))
+            return false;
     const driver::KeyRing keys;
     const driver::Setting setting{spec, driver::Places("atlas", slapd.directory()), keys};
     const auto look_and_plan = [&] {
@@ -101,9 +108,7 @@ bool compare(std::size_t accounts) {
         return applying::look_and_plan({.spec = spec, .mode = model::Mode::closed, .limits = {}}, set, {}).plan;
     };
     const model::Plan plan = look_and_plan();
-    const bool nothing_of_accounts = std::ranges::none_of(
-        plan.steps, [](const model::Step& step) { return step.resource.kind == model::Kind::account; });
-    if (!nothing_of_accounts || !plan.unknown.empty()) {
+    if (!plan.steps.empty() || !plan.unknown.empty()) {
         fmt::print("the plan is not empty\n");
         return false;
     }
@@ -111,8 +116,12 @@ bool compare(std::size_t accounts) {
         if (bare_search(slapd.local_uri(), layout.unit(model::Kind::account)) != accounts) std::abort();
     });
     const double whole = median_ms([&] { static_cast<void>(look_and_plan()); });
-    fmt::print("{:>6} accounts: bare paged search {:.1f} ms, plan {:.1f} ms, ratio {:.2f}\n", accounts, bare, whole,
-               whole / bare);
+    const double program = median_ms([&] {
+        test::must_run({"ldapsearch", "-Q", "-LLL", "-Y", "EXTERNAL", "-H", slapd.local_uri(), "-E", "pr=1000/noprompt",
+                        "-b", layout.unit(model::Kind::account), "(safeName=atlas)"});
+    });
+    fmt::print("{:>6} accounts: bare paged search {:.1f} ms (as ldapsearch: {:.1f} ms), plan {:.1f} ms, ratio {:.2f}\n",
+               accounts, bare, program, whole, whole / bare);
     return whole <= 1.3 * bare;
 }
 
