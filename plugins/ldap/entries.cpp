@@ -124,12 +124,12 @@ bool same_name(std::string_view one, std::string_view other) {
 
 /// Those of our classes that it does not have; its other ones are its own business.
 Values missing_classes(Kind kind, const Entry& entry) {
-    Values missing = class_names(kind);
     const Values* there = entry.find("objectClass");
-    std::erase_if(missing, [&](const std::string& wanted) {
-        return there != nullptr &&
-               std::ranges::any_of(*there, [&](const std::string& name) { return same_name(name, wanted); });
-    });
+    Values missing;
+    for (const std::string_view wanted : classes_of(kind))
+        if (there == nullptr ||
+            std::ranges::none_of(*there, [&](const std::string& name) { return same_name(name, wanted); }))
+            missing.emplace_back(wanted);
     return missing;
 }
 
@@ -149,18 +149,17 @@ std::int64_t number(std::string_view safe, Kind kind, std::string_view name) {
 }  // namespace
 
 Attributes account_attributes(std::string_view safe, const specs::UserSpec& user) {
-    Branch keys;
-    for (const auto& key : user.ssh_keys) keys.set(key_label(*key), *key);
-    Attributes attributes;
-    attributes.set("name", *user.full_name)
-        .set("surname", surname(*user.full_name))
-        .set("uid-number", number(safe, Kind::account, user.name))
-        .set("gid-number", number(safe, Kind::group, members_group))
-        .set("home", "/home/" + user.name)
-        .set("shell", "/bin/bash");
-    if (user.mail) attributes.set("mail", **user.mail);
-    if (!keys.empty()) attributes.set("ssh-keys", std::move(keys));
-    return attributes;
+    std::vector<model::Entry> entries{{"name", *user.full_name},
+                                      {"surname", surname(*user.full_name)},
+                                      {"uid-number", number(safe, Kind::account, user.name)},
+                                      {"gid-number", number(safe, Kind::group, members_group)},
+                                      {"home", "/home/" + user.name},
+                                      {"shell", "/bin/bash"}};
+    if (user.mail) entries.push_back({"mail", **user.mail});
+    std::vector<model::Entry> keys;
+    for (const auto& key : user.ssh_keys) keys.push_back({key_label(*key), *key});
+    if (!keys.empty()) entries.push_back({"ssh-keys", branch_of(std::move(keys))});
+    return branch_of(std::move(entries));
 }
 
 Attributes group_attributes(std::string_view safe, std::string_view group, const std::vector<std::string>& users) {
@@ -173,14 +172,14 @@ Attributes group_attributes(std::string_view safe, std::string_view group, const
 }
 
 Attributes attributes_of(Kind kind, const Entry& entry) {
-    Attributes attributes;
+    std::vector<model::Entry> entries;
     for (const Field& field : fields_of(kind))
         if (const Values* values = entry.find(field.theirs); values != nullptr && !values->empty())
-            attributes.set(field.ours, value_of(field.shape, *values));
+            entries.push_back({std::string(field.ours), value_of(field.shape, *values)});
     // Only what is wrong is worth a word: without a class, its attributes could not be written.
     const Values missing = missing_classes(kind, entry);
-    if (!missing.empty()) attributes.set("classes-missing", several(missing));
-    return attributes;
+    if (!missing.empty()) entries.push_back({"classes-missing", several(missing)});
+    return branch_of(std::move(entries));
 }
 
 Entry entry_of(const Layout& layout, const model::ResourceId& id, const Attributes& wanted) {

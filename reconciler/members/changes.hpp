@@ -12,7 +12,7 @@ namespace safe::members {
 /// A member whose keyslot is there but not in the directory (the first one, an enrolment cut short, a new directory)
 /// may be their own sponsor: with their own password only the directory is written. A sponsor in that state is put
 /// right on the way. Refused: not in the spec; no entry in the directory yet; enrolled already; the sponsor is not in
-/// the spec, or the password is wrong; no room: 31 members, one slot stays free.
+/// the spec, or the password is wrong; no room for one more besides the place that stays free.
 [[nodiscard]] base::Result<Done> enrol(const Parts& parts, std::string_view user, const base::Secret& user_password,
                                        std::string_view sponsor, const base::Secret& sponsor_password);
 
