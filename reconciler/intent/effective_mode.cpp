@@ -21,6 +21,7 @@ std::vector<std::string> why_open(std::chrono::seconds linger, const Snapshot& i
             left.insert(session.user);
     }
     std::vector<std::string> reasons;
+    reasons.reserve(inside.size() + intent.tasks.size() + left.size());
     for (const std::string& user : inside) reasons.push_back(user + " is inside");
     for (const Task& task : intent.tasks)
         if (is_running(task, now))

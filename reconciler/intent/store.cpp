@@ -80,7 +80,8 @@ Result<void> Store::transaction(Change change) {
     if (Result<void> begun = database_.run("BEGIN IMMEDIATE"); !begun) return begun;
     Result<void> done = change();
     if (done) done = database_.run("COMMIT");
-    if (!done) static_cast<void>(database_.run("ROLLBACK"));
+    if (done) return {};
+    [[maybe_unused]] const Result<void> undone = database_.run("ROLLBACK");  // what failed first is what is told
     return done;
 }
 
