@@ -11,9 +11,9 @@ constexpr std::string_view sysfs = "/sys/block";
 
 /// The content of an attribute; empty when the device has no such attribute.
 Result<std::string> attribute(const System& system, const std::filesystem::path& path) {
-    Seen<std::string> text = system.read_line(path);
+    const Seen<std::string> text = system.read_line(path);
     if (!text) return base::fail(text.error());
-    return text->value_or("");
+    return text.value_or("");
 }
 
 /// nullopt: it went away while it was looked at.
@@ -28,9 +28,9 @@ Seen<BlockDevice> read_device(const System& system, const std::filesystem::path&
                            .object = (folder / "dev").string(),
                            .cause = "it holds no device number: " + *number});
     device.number = *parsed;
-    Seen<std::vector<std::string>> under = system.list(folder / "slaves");
+    const Seen<std::vector<std::string>> under = system.list(folder / "slaves");
     if (!under) return base::fail(under.error());
-    device.under = std::move(*under).value_or(std::vector<std::string>());
+    device.under = under.value_or(std::vector<std::string>());
     const std::array<std::pair<std::string_view, std::string*>, 3> texts{
         {{"dm/name", &device.mapping}, {"dm/uuid", &device.mapping_uuid}, {"loop/backing_file", &device.backing_file}}};
     for (const auto& [name, text] : texts) {
@@ -49,27 +49,27 @@ Seen<BlockDevice> read_device(const System& system, const std::filesystem::path&
 Result<BlockDevices> BlockDevices::read(const System& system) {
     const Seen<std::vector<std::string>> disks = system.list(sysfs);
     if (!disks) return base::fail(disks.error());
-    if (!*disks)
+    if (!disks.there())
         return base::fail({.attempt = "look at",
                            .object = std::string(sysfs),
                            .cause = "it is not there",
                            .advice = "mount sysfs on /sys"});
     BlockDevices devices;
-    for (const std::string& disk : **disks) {
+    for (const std::string& disk : disks.value()) {
         const std::filesystem::path folder = std::filesystem::path(sysfs) / disk;
         Seen<BlockDevice> device = read_device(system, folder);
         if (!device) return base::fail(device.error());
-        if (!*device) continue;
-        devices.devices_.push_back(std::move(**device));
+        if (!device.there()) continue;
+        devices.devices_.push_back(std::move(device.value()));
         const Seen<std::vector<std::string>> entries = system.list(folder);
         if (!entries) return base::fail(entries.error());
-        for (const std::string& entry : entries->value_or(std::vector<std::string>())) {
+        for (const std::string& entry : entries.value_or(std::vector<std::string>())) {
             if (!entry.starts_with(disk)) continue;  // partitions bear their disk's name
             Seen<BlockDevice> partition = read_device(system, folder / entry);
             if (!partition) return base::fail(partition.error());
-            if (!*partition) continue;
-            (*partition)->disk = disk;
-            devices.devices_.push_back(std::move(**partition));
+            if (!partition.there()) continue;
+            partition.value().disk = disk;
+            devices.devices_.push_back(std::move(partition.value()));
         }
     }
     return devices;

@@ -59,9 +59,9 @@ std::vector<Finding> check_exports(const Scene& scene) {
     for (const std::string_view place : places) {
         const Seen<std::string> text = scene.system.read(place);
         if (!text) lines.unknown(std::string(place), text.error());
-        if (!text || !*text) continue;
+        if (!text.there()) continue;
         if (place != table) ++read;
-        const std::vector<Export> exports = parse_exports(**text);
+        const std::vector<Export> exports = parse_exports(text.value());
         count += exports.size();
         if (place == table) declared = exports;
         for (const Export& there : exports) {

@@ -67,7 +67,7 @@ class Judge {
             const Seen<FileFacts> facts = scene_.system.status(disk);
             if (!facts)
                 lines_.unknown(disk.string(), facts.error());
-            else if (*facts)
+            else if (facts.there())
                 fault(disk, fmt::format("a disk of {} in the clear on the host", vm.name),
                       "move what is needed into the vault; " + shred(disk));
         }
@@ -116,8 +116,8 @@ class Judge {
         judged_.push_back(secret.name);
         const Seen<FileFacts> facts = scene_.system.link_status(secret.name);
         if (!facts) return lines_.unknown(secret.name, facts.error());
-        if (!*facts) return fault(secret.name, "it is not there", "make it, owner root and mode 0600");
-        if ((*facts)->type != FileFacts::Type::file || (*facts)->owner != 0 || ((*facts)->mode & 077U) != 0)
+        if (!facts.there()) return fault(secret.name, "it is not there", "make it, owner root and mode 0600");
+        if (facts.value().type != FileFacts::Type::file || facts.value().owner != 0 || (facts.value().mode & 077U) != 0)
             return fault(secret.name, "it is not a file of root's alone", "chown root, chmod 0600");
         lines_.ok(secret.name, "a secret, root's alone");
     }
@@ -126,14 +126,14 @@ class Judge {
     void walk(const fs::path& folder, int depth, const Visit& visit) {
         const Seen<std::vector<std::string>> names = scene_.system.list(folder);
         if (!names) return lines_.unknown(folder.string(), names.error());
-        for (const std::string& name : names->value_or(std::vector<std::string>())) {
+        for (const std::string& name : names.value_or(std::vector<std::string>())) {
             const fs::path path = folder / name;
             const Seen<FileFacts> facts = scene_.system.link_status(path);
             if (!facts) lines_.unknown(path.string(), facts.error());
-            if (!facts || !*facts) continue;
-            visit(path, **facts);
+            if (!facts.there()) continue;
+            visit(path, facts.value());
             // Not into what is mounted: dead storage would hold us, and what is inside is not judged here.
-            if ((*facts)->type == FileFacts::Type::directory && depth > 1 && !mounted(path))
+            if (facts.value().type == FileFacts::Type::directory && depth > 1 && !mounted(path))
                 walk(path, depth - 1, visit);
         }
     }

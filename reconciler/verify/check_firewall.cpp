@@ -23,8 +23,8 @@ std::string declared_name(const FirewallRule& rule) { return rule.comment.substr
 
 class Judge {
  public:
-    Judge(const Scene& scene, const FirewallTable& table, std::string name, Lines& lines)
-        : scene_(scene), table_(table), name_(std::move(name)), lines_(lines) {}
+    Judge(const Scene& scene, const FirewallTable& table, std::string name, std::string bridge, Lines& lines)
+        : scene_(scene), table_(table), name_(std::move(name)), bridge_(std::move(bridge)), lines_(lines) {}
 
     void judge() {
         if (table_.flagged)
@@ -62,14 +62,12 @@ class Judge {
         for (const std::string_view hook : hooks) {
             const std::string_view target = hook == "prerouting" ? sources : "base";
             const FirewallChain* entry = chain(hook);
-            const bool enters =
-                entry != nullptr && entry->hook == hook &&
-                std::ranges::any_of(entry->rules, [&](const FirewallRule& rule) {
-                    return rule.target == target && rule.mentions.contains(*scene_.spec.network->bridge);
-                });
+            const bool enters = entry != nullptr && entry->hook == hook &&
+                                std::ranges::any_of(entry->rules, [&](const FirewallRule& rule) {
+                                    return rule.target == target && rule.mentions.contains(bridge_);
+                                });
             if (!enters)
-                return fault(hook, fmt::format("frames of {} do not enter {} by the hook {}",
-                                               *scene_.spec.network->bridge, target, hook));
+                return fault(hook, fmt::format("frames of {} do not enter {} by the hook {}", bridge_, target, hook));
         }
         lines_.ok(listing("base"), fmt::format("stands, drops by default, {} rules", base->rules.size()));
     }
@@ -132,6 +130,7 @@ class Judge {
     const Scene& scene_;
     const FirewallTable& table_;
     std::string name_;
+    std::string bridge_;
     Lines& lines_;
 };
 
@@ -145,10 +144,10 @@ std::vector<Finding> check_firewall(const Scene& scene) {
     const Seen<FirewallTable> table = read_firewall(scene.system, name);
     if (!table)
         lines.unknown(everywhere, table.error());
-    else if (!*table)
+    else if (!table.there())
         lines.fault(everywhere, "there is no such table: nothing is held back", "safectl apply");
     else
-        Judge(scene, **table, name, lines).judge();
+        Judge(scene, table.value(), name, *scene.spec.network->bridge, lines).judge();
     return lines.take();
 }
 

@@ -25,7 +25,7 @@ std::string guest_name(const Process& process) {
     const auto option = std::ranges::find(process.arguments, "-name");
     if (option == process.arguments.end() || option + 1 == process.arguments.end()) return "";
     constexpr std::string_view guest = "guest=";
-    std::string name = option[1].substr(0, option[1].find(','));
+    const std::string name = option[1].substr(0, option[1].find(','));
     if (name.starts_with(guest)) return name.substr(guest.size());
     // find(1) has an option of that name too.
     const bool emulator = process.name.starts_with("qemu") || process.name.starts_with("kvm");
@@ -43,13 +43,14 @@ Result<std::map<std::string, std::uint64_t>> processor_time(const System& system
     const Seen<std::vector<std::string>> threads = system.list(tasks);
     if (!threads) return base::fail(threads.error());
     std::map<std::string, std::uint64_t> times;
-    for (const std::string& thread : threads->value_or(std::vector<std::string>())) {
+    for (const std::string& thread : threads.value_or(std::vector<std::string>())) {
         const Seen<std::string> name = system.read_line(tasks / thread / "comm");
         const Seen<std::string> stat = system.read_line(tasks / thread / "stat");
         if (!name || !stat) return base::fail(name ? stat.error() : name.error());
-        if (!*name || !*stat || !(*name)->starts_with("CPU ")) continue;
+        if (!name.there() || !stat.there() || !name.value().starts_with("CPU ")) continue;
         // The name in brackets may hold anything; the numbers follow the last bracket (proc_pid_stat(5)).
-        const std::vector<std::string_view> words = words_of(std::string_view(**stat).substr((*stat)->rfind(')') + 1));
+        const std::vector<std::string_view> words =
+            words_of(std::string_view(stat.value()).substr(stat.value().rfind(')') + 1));
         constexpr std::size_t user_time = 11;
         if (words.size() <= user_time + 1) continue;
         times[thread] = number_of(words[user_time]).value_or(0) + number_of(words[user_time + 1]).value_or(0);

@@ -24,7 +24,7 @@ class Search {
         const Seen<std::vector<std::string>> descriptors = scene_.system.list(folder / "fd");
         if (!descriptors) unseen_.push_back(descriptors.error());
         if (descriptors)
-            for (const std::string& descriptor : descriptors->value_or(std::vector<std::string>()))
+            for (const std::string& descriptor : descriptors.value_or(std::vector<std::string>()))
                 look_at(process, folder / "fd" / descriptor);
         look_at_memory(process, folder / "maps");
         if (unseen_.empty()) return;
@@ -38,19 +38,19 @@ class Search {
     void look_at(const Process& process, const fs::path& link) {
         const Seen<FileFacts> facts = scene_.system.status(link);
         if (!facts) return unseen_.push_back(facts.error());
-        if (!*facts) return;
-        const Volume* volume = volume_of(**facts);
+        if (!facts.there()) return;
+        const Volume* volume = volume_of(facts.value());
         if (volume == nullptr) return;
         const Seen<std::string> target = scene_.system.link(link);
-        report(process, link, *volume, target && *target ? **target : "it");
+        report(process, link, *volume, target.there() ? target.value() : "it");
     }
 
     /// Files of a mounted volume that are mapped: "7f…-7f… r--p 00000000 fd:00 131 /srv/safe/atlas/data/x".
     void look_at_memory(const Process& process, const fs::path& maps) {
         const Seen<std::string> text = scene_.system.read(maps);
         if (!text) return unseen_.push_back(text.error());
-        if (!*text) return;
-        for (const std::string_view line : lines_of(**text)) {
+        if (!text.there()) return;
+        for (const std::string_view line : lines_of(text.value())) {
             const std::vector<std::string_view> words = words_of(line);
             if (words.size() < 6) continue;
             const auto number = hexadecimal_number(words[3]);

@@ -69,7 +69,7 @@ std::vector<Finding> check_keyrings(const Scene& scene) {
         lines.unknown(looked_at, scene.estate ? text.error() : scene.estate.error());
         return lines.take();
     }
-    if (!*text) {
+    if (!text.there()) {
         lines.unknown(looked_at, {.attempt = "look at",
                                   .object = looked_at,
                                   .cause = "it is not there",
@@ -77,7 +77,7 @@ std::vector<Finding> check_keyrings(const Scene& scene) {
         return lines.take();
     }
     std::size_t count = 0;
-    for (const std::string_view line : lines_of(**text)) {
+    for (const std::string_view line : lines_of(text.value())) {
         const std::optional<Key> key = parse_key(line);
         if (!key) {
             lines.unknown(looked_at, {.attempt = "read a line of",

@@ -22,11 +22,11 @@ std::vector<Finding> check_memory(const System& system) {
     const Seen<std::string> loaded = system.read_line(crash);
     if (!loaded)
         lines.unknown(crash, loaded.error());
-    else if (loaded->value_or("0") != "0")
+    else if (loaded.value_or("0") != "0")
         lines.fault(crash, "a crash kernel is loaded: a crash writes all memory, keys and guests, to disk in the clear",
                     "kexec -p -u, and remove kdump-tools");
     else
-        lines.ok(crash, *loaded ? "no crash kernel is loaded" : "this kernel cannot load a crash kernel");
+        lines.ok(crash, loaded.there() ? "no crash kernel is loaded" : "this kernel cannot load a crash kernel");
     return lines.take();
 }
 

@@ -9,7 +9,7 @@
 namespace safe::verify {
 namespace {
 
-const std::filesystem::path folder = "/proc/fs/nfsd/clients";
+constexpr std::string_view clients = "/proc/fs/nfsd/clients";
 
 const specs::VmSpec* vm_at(const specs::SafeSpec& spec, std::string_view address) {
     const auto found = std::ranges::find_if(
@@ -28,7 +28,7 @@ const Volume* volume_of(const Scene& scene, const NfsClient& client) {
 }
 
 void judge(const Scene& scene, const NfsClient& client, Lines& lines) {
-    const std::string where = (folder / client.id).string();
+    const std::string where = fmt::format("{}/{}", clients, client.id);
     const std::string expire = fmt::format("echo expire > {}/ctl", where);
     const specs::VmSpec* vm = vm_at(scene.spec, client.address);
     const Volume* volume = volume_of(scene, client);
@@ -47,13 +47,14 @@ void judge(const Scene& scene, const NfsClient& client, Lines& lines) {
 base::Result<std::string> text_of(const System& system, const std::filesystem::path& path) {
     const Seen<std::string> text = system.read(path);
     if (!text) return base::fail(text.error());
-    return text->value_or("");
+    return text.value_or("");
 }
 
 }  // namespace
 
 std::vector<Finding> check_nfs_clients(const Scene& scene) {
     Lines lines("NFS clients");
+    const std::filesystem::path folder(clients);
     const base::Result<bool> loaded = nfs_server_loaded(scene.system);
     if (!loaded || !scene.estate) {
         lines.unknown(folder.string(), loaded ? scene.estate.error() : loaded.error());
@@ -64,12 +65,12 @@ std::vector<Finding> check_nfs_clients(const Scene& scene) {
         lines.unknown(folder.string(), ids.error());
         return lines.take();
     }
-    if (!*ids && *loaded)
+    if (!ids.there() && *loaded)
         lines.unknown(folder.string(), {.attempt = "look at",
                                         .object = folder.string(),
                                         .cause = "the NFS server is loaded, and its clients are not to be seen",
                                         .advice = "mount -t nfsd nfsd /proc/fs/nfsd"});
-    const std::vector<std::string> names = ids->value_or(std::vector<std::string>());
+    const std::vector<std::string> names = ids.value_or(std::vector<std::string>());
     for (const std::string& id : names) {
         const base::Result<std::string> info = text_of(scene.system, folder / id / "info");
         const base::Result<std::string> states = text_of(scene.system, folder / id / "states");

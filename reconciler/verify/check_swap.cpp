@@ -14,8 +14,9 @@ base::Result<const BlockDevice*> device_below(const System& system, const BlockD
                                               const std::string& path) {
     const Seen<FileFacts> facts = system.status(path);
     if (!facts) return base::fail(facts.error());
-    if (!*facts) return nullptr;
-    return devices.numbered((*facts)->type == FileFacts::Type::block ? (*facts)->device : (*facts)->filesystem);
+    if (!facts.there()) return nullptr;
+    return devices.numbered(facts.value().type == FileFacts::Type::block ? facts.value().device
+                                                                         : facts.value().filesystem);
 }
 
 }  // namespace
@@ -28,7 +29,7 @@ std::vector<Finding> check_swap(const System& system, const base::Result<BlockDe
         lines.unknown(looked_at, text ? devices.error() : text.error());
         return lines.take();
     }
-    const std::vector<std::string_view> areas = *text ? lines_of(**text) : std::vector<std::string_view>();
+    const std::vector<std::string_view> areas = text.there() ? lines_of(text.value()) : std::vector<std::string_view>();
     for (std::size_t i = 1; i < areas.size(); ++i) {  // the first is a heading
         const std::string path = without_escapes(words_of(areas[i]).front());
         const base::Result<const BlockDevice*> device = device_below(system, *devices, path);

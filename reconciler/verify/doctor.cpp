@@ -70,8 +70,8 @@ class Examination {
         Lines lines("rights");
         const std::string where = "/proc/self/status";
         const Seen<std::string> text = system_.read(where);
-        if (!text || !*text) return unknown(lines, where, text ? missing(where) : text.error());
-        for (const std::string_view line : lines_of(**text)) {
+        if (!text.there()) return unknown(lines, where, text ? missing(where) : text.error());
+        for (const std::string_view line : lines_of(text.value())) {
             const std::vector<std::string_view> words = words_of(line);
             if (words.size() < 3 || words[0] != "Uid:") continue;
             if (words[2] == "0")
@@ -109,15 +109,15 @@ class Examination {
         const std::string module = fmt::format("/sys/module/{}", feature.module);
         const Seen<FileFacts> loaded = system_.status(module);
         if (!loaded) return lines.unknown(module, loaded.error());
-        if (*loaded) return lines.ok(module, fmt::format("{}: {}", feature.module, feature.use));
+        if (loaded.there()) return lines.ok(module, fmt::format("{}: {}", feature.module, feature.use));
         if (!configuration) return lines.unknown(module, configuration.error());
         const std::string where = fmt::format("{} and the kernel's configuration", module);
-        if (!*configuration)
+        if (!configuration.there())
             return lines.unknown(where, {.attempt = "tell whether the kernel has",
                                          .object = std::string(feature.module),
                                          .cause = "it is not loaded, and there is no configuration to look at",
                                          .advice = fmt::format("modprobe {}", feature.module)});
-        for (const std::string_view line : lines_of(**configuration)) {
+        for (const std::string_view line : lines_of(configuration.value())) {
             if (line == fmt::format("{}=y", feature.option))
                 return lines.ok(where, fmt::format("{} is built in: {}", feature.module, feature.use));
             if (line != fmt::format("{}=m", feature.option)) continue;
@@ -140,9 +140,9 @@ class Examination {
         Lines lines("processor");
         const std::string where = "/proc/cpuinfo";
         const Seen<std::string> text = system_.read(where);
-        if (!text || !*text) return unknown(lines, where, text ? missing(where) : text.error());
+        if (!text.there()) return unknown(lines, where, text ? missing(where) : text.error());
         bool aes = false;
-        for (const std::string_view line : lines_of(**text)) {
+        for (const std::string_view line : lines_of(text.value())) {
             const std::vector<std::string_view> words = words_of(line);
             if (!words.empty() && (words[0] == "flags" || words[0] == "Features"))
                 aes = aes || std::ranges::find(words, "aes") != words.end();
@@ -162,16 +162,16 @@ class Examination {
         const std::string where = "/dev/kvm";
         const Seen<FileFacts> facts = system_.status(where);
         if (!facts) return unknown(lines, where, facts.error());
-        if (!*facts)
+        if (!facts.there())
             lines.fault(where, "it is not there: guests are emulated, ten times slower",
                         "turn virtualisation on in the firmware, modprobe kvm_intel or kvm_amd");
-        else if (((*facts)->mode & 066U) == 0)
-            lines.fault(
-                where,
-                fmt::format("its mode {:04o} shuts out libvirt's user: each definition takes a minute", (*facts)->mode),
-                "chgrp kvm /dev/kvm; chmod 660 /dev/kvm");
+        else if ((facts.value().mode & 066U) == 0)
+            lines.fault(where,
+                        fmt::format("its mode {:04o} shuts out libvirt's user: each definition takes a minute",
+                                    facts.value().mode),
+                        "chgrp kvm /dev/kvm; chmod 660 /dev/kvm");
         else
-            lines.ok(where, fmt::format("there, mode {:04o}", (*facts)->mode));
+            lines.ok(where, fmt::format("there, mode {:04o}", facts.value().mode));
         append(lines.take());
     }
 
@@ -221,7 +221,7 @@ class Examination {
     [[nodiscard]] bool found(std::string_view program) const {
         return std::ranges::any_of(std::array{"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"}, [&](const char* folder) {
             const Seen<FileFacts> facts = system_.status(folder + std::string(program));
-            return facts && *facts && ((*facts)->mode & 0111U) != 0;
+            return facts.there() && (facts.value().mode & 0111U) != 0;
         });
     }
 
@@ -251,8 +251,8 @@ class Examination {
         Lines lines("capacity");
         const std::string where = "/proc/meminfo";
         const Seen<std::string> text = system_.read(where);
-        if (!text || !*text) return unknown(lines, where, text ? missing(where) : text.error());
-        const auto total = memory_field(**text, "MemTotal:");
+        if (!text.there()) return unknown(lines, where, text ? missing(where) : text.error());
+        const auto total = memory_field(text.value(), "MemTotal:");
         std::uint64_t wanted = std::uint64_t{512} << 20;  // the host's own programs
         std::uint64_t derivation = 0;
         for (const specs::VmSpec& vm : spec_->vms) wanted += vm.memory->bytes;

@@ -11,7 +11,6 @@ namespace safe::verify {
 namespace {
 
 namespace fs = std::filesystem;
-using base::Error;
 
 /// A LUKS header of either version begins with this, and has its UUID at the same place (LUKS2 on-disk format, 2.1).
 constexpr std::string_view luks_magic{"LUKS\xba\xbe", 6};
@@ -39,7 +38,7 @@ class Search {
         const Seen<std::vector<std::string>> names = system_.list(records);
         if (!names) estate_.unseen.push_back(names.error());
         if (names)
-            for (const std::string& name : names->value_or(std::vector<std::string>())) add(name);
+            for (const std::string& name : names.value_or(std::vector<std::string>())) add(name);
         for (const BlockDevice& device : devices_.all())
             if (device.mapping.starts_with(places_.mapping_name("")))
                 add(device.mapping.substr(places_.mapping_name("").size()));
@@ -66,8 +65,8 @@ class Search {
         const fs::path path = places_.headers(volume.name) / "record.json";
         const Seen<std::string> text = system_.read(path);
         if (!text) return estate_.unseen.push_back(text.error());
-        if (!*text) return;
-        const nlohmann::json record = nlohmann::json::parse(**text, nullptr, false);
+        if (!text.there()) return;
+        const nlohmann::json record = nlohmann::json::parse(text.value(), nullptr, false);
         if (record.is_object() && record.contains("uuid") && record["uuid"].is_string())
             volume.uuids.insert(lower(record["uuid"].get<std::string>()));
         else
@@ -82,7 +81,7 @@ class Search {
         const std::string& path = volume.spec->file->value.resolved;
         const Seen<FileFacts> facts = system_.status(path);
         if (!facts) estate_.unseen.push_back(facts.error());
-        if (facts && *facts && (*facts)->type == FileFacts::Type::file) volume.file = **facts;
+        if (facts.there() && facts.value().type == FileFacts::Type::file) volume.file = facts.value();
         for (const BlockDevice& device : devices_.all())
             if (!device.backing_file.empty() && is_file(volume, path, device.backing_file))
                 volume.carriers.insert(device.name);
@@ -94,15 +93,15 @@ class Search {
         if (backing == path) return true;
         // Under another name: a link to it.
         const Seen<FileFacts> facts = system_.status(backing);
-        return volume.file && facts && *facts && (*facts)->inode == volume.file->inode &&
-               (*facts)->filesystem == volume.file->filesystem;
+        return volume.file && facts.there() && facts.value().inode == volume.file->inode &&
+               facts.value().filesystem == volume.file->filesystem;
     }
 
     void find_device(Volume& volume) {
         const Seen<FileFacts> facts = system_.status(places_.device(*volume.spec));
         if (!facts) estate_.unseen.push_back(facts.error());
-        if (!facts || !*facts || (*facts)->type != FileFacts::Type::block) return;
-        if (const BlockDevice* device = devices_.numbered((*facts)->device)) volume.carriers.insert(device->name);
+        if (!facts.there() || facts.value().type != FileFacts::Type::block) return;
+        if (const BlockDevice* device = devices_.numbered(facts.value().device)) volume.carriers.insert(device->name);
     }
 
     void find_disks(Volume& volume) const {
@@ -119,8 +118,9 @@ class Search {
         const fs::path path = places_.device(*volume.spec);
         const Seen<std::string> start = system_.read_start(path, uuid_place + uuid_room);
         if (!start) return estate_.unseen.push_back(start.error());
-        if (!*start || !(*start)->starts_with(luks_magic) || (*start)->size() < uuid_place + uuid_room) return;
-        const std::string room = (*start)->substr(uuid_place, uuid_room);
+        if (!start.there() || !start.value().starts_with(luks_magic) || start.value().size() < uuid_place + uuid_room)
+            return;
+        const std::string room = start.value().substr(uuid_place, uuid_room);
         const std::string uuid = lower(room.substr(0, room.find('\0')));
         if (!uuid.empty()) volume.uuids.insert(uuid);
     }

@@ -83,7 +83,7 @@ Seen<FirewallTable> read_firewall(const System& system, const std::string& table
         for (const Json& object : *rules)
             if (object.is_object() && object.contains("rule")) chain.rules.push_back(rule_of(object["rule"]));
     }
-    return found;
+    return *std::move(found);
 }
 
 }  // namespace safe::verify

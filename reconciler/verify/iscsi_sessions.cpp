@@ -12,13 +12,13 @@ using Names = std::vector<std::string>;
 Result<Names> names_in(const System& system, const fs::path& folder) {
     const Seen<Names> names = system.list(folder);
     if (!names) return base::fail(names.error());
-    return names->value_or(Names());
+    return names.value_or(Names());
 }
 
 Result<std::string> line_of(const System& system, const fs::path& file) {
     const Seen<std::string> line = system.read_line(file);
     if (!line) return base::fail(line.error());
-    return line->value_or("");
+    return line.value_or("");
 }
 
 /// Below the session's device lie target2:0:0/2:0:0:<lun>/block/<name>.

@@ -37,7 +37,7 @@ Seen<std::string> kernel_configuration(const System& system) {
     const std::string packed = "/proc/config.gz";
     const Seen<FileFacts> facts = system.status(packed);
     if (!facts) return base::fail(facts.error());
-    if (*facts) {
+    if (facts.there()) {
         const base::Result<base::Finished> unpacked = system.run({"zcat", packed});
         if (unpacked && unpacked->status == 0) return unpacked->output;
         return base::fail(
@@ -45,20 +45,20 @@ Seen<std::string> kernel_configuration(const System& system) {
     }
     const Seen<std::string> release = system.read_line("/proc/sys/kernel/osrelease");
     if (!release) return base::fail(release.error());
-    if (!*release) return std::nullopt;
-    return system.read("/boot/config-" + **release);
+    if (!release.there()) return std::nullopt;
+    return system.read("/boot/config-" + release.value());
 }
 
 base::Result<WipesFreedMemory> wipes_freed_memory(const System& system) {
     const Seen<std::string> line = system.read_line(command_line_file);
     if (!line) return base::fail(line.error());
-    if (!*line)
+    if (!line.there())
         return base::fail({.attempt = "look at",
                            .object = std::string(command_line_file),
                            .cause = "it is not there",
                            .advice = "mount procfs on /proc"});
     WipesFreedMemory answer{.yes = false, .looked_at = std::string(command_line_file), .because = {}};
-    const std::optional<std::string> value = boot_parameter(**line, parameter);
+    const std::optional<std::string> value = boot_parameter(line.value(), parameter);
     // A value that the kernel does not understand changes nothing.
     if (value && (means(*value, "1yY", "on") || means(*value, "0nNfF", "of"))) {
         answer.yes = means(*value, "1yY", "on");
@@ -69,7 +69,7 @@ base::Result<WipesFreedMemory> wipes_freed_memory(const System& system) {
     if (!configuration) return base::fail(configuration.error());
     answer.looked_at += " and the kernel's configuration";
     const std::vector<std::string_view> lines =
-        configuration->has_value() ? lines_of(**configuration) : std::vector<std::string_view>();
+        configuration.there() ? lines_of(configuration.value()) : std::vector<std::string_view>();
     answer.yes = std::ranges::find(lines, "CONFIG_INIT_ON_FREE_DEFAULT_ON=y") != lines.end();
     answer.because = answer.yes ? "CONFIG_INIT_ON_FREE_DEFAULT_ON=y" : "init_on_free=1 is missing";
     return answer;

@@ -21,10 +21,10 @@ bool has_workspace(const specs::SafeSpec& spec) {
 /// "none" of "[none] integrity confidentiality".
 std::string lockdown(const System& system) {
     const Seen<std::string> line = system.read_line("/sys/kernel/security/lockdown");
-    if (!line || !*line) return "not there";
-    const std::size_t begin = (*line)->find('[');
-    const std::size_t end = (*line)->find(']');
-    return begin == std::string::npos || end < begin ? **line : (*line)->substr(begin + 1, end - begin - 1);
+    if (!line.there()) return "not there";
+    const std::size_t begin = line.value().find('[');
+    const std::size_t end = line.value().find(']');
+    return begin == std::string::npos || end < begin ? line.value() : line.value().substr(begin + 1, end - begin - 1);
 }
 
 void add_open(const Scene& scene, std::vector<std::string>& limits) {

@@ -48,7 +48,7 @@ class Search {
         }
         for (auto& [id, found] : found_) read(id, found);
         look_at_kept();
-        for (MountNamespace& one : mounts_.namespaces) one.ours = *own && one.id == **own;
+        for (MountNamespace& one : mounts_.namespaces) one.ours = own.there() && one.id == own.value();
         return std::move(mounts_);
     }
 
@@ -62,11 +62,11 @@ class Search {
         const fs::path tasks = folder_of(process) / "task";
         const Seen<std::vector<std::string>> threads = system_.list(tasks);
         if (!threads) return base::fail(threads.error());
-        for (const std::string& thread : threads->value_or(std::vector<std::string>())) {
+        for (const std::string& thread : threads.value_or(std::vector<std::string>())) {
             const Seen<std::string> id = system_.link(tasks / thread / "ns/mnt");
             if (!id) return base::fail(id.error());
-            if (!*id) continue;  // it has ended, or is a zombie without a namespace
-            Found& found = found_[**id];
+            if (!id.there()) continue;  // it has ended, or is a zombie without a namespace
+            Found& found = found_[id.value()];
             found.ways.push_back(tasks / thread);
             if (found.members.empty() || found.members.back().id != process.id) found.members.push_back(process);
         }
@@ -78,9 +78,10 @@ class Search {
         const fs::path folder = folder_of(process) / "fd";
         const Seen<std::vector<std::string>> descriptors = system_.list(folder);
         if (!descriptors) return mounts_.unseen.push_back(descriptors.error());
-        for (const std::string& descriptor : descriptors->value_or(std::vector<std::string>())) {
+        for (const std::string& descriptor : descriptors.value_or(std::vector<std::string>())) {
             const Seen<std::string> target = system_.link(folder / descriptor);
-            if (target && *target && (*target)->starts_with(prefix)) kept_.emplace(**target, folder / descriptor);
+            if (target.there() && target.value().starts_with(prefix))
+                kept_.emplace(target.value(), folder / descriptor);
         }
     }
 
@@ -90,8 +91,8 @@ class Search {
             const fs::path file = way / "mountinfo";
             const Seen<std::string> text = system_.read(file);
             if (!text) last = text.error();
-            if (!text || !*text) continue;
-            return add(id, file.string(), **text, found.members);
+            if (!text.there()) continue;
+            return add(id, file.string(), text.value(), found.members);
         }
         // Nobody left in it: if it lives on, then by a bind mount or a descriptor, and is found below.
         if (!last.cause.starts_with("everything")) mounts_.unseen.push_back(last);

@@ -63,7 +63,7 @@ base::Result<bool> nfs_server_loaded(const System& system) {
     for (const char* trace : {"/sys/module/nfsd", "/proc/fs/nfsd/exports"}) {
         const Seen<FileFacts> facts = system.status(trace);
         if (!facts) return base::fail(facts.error());
-        if (*facts) return true;
+        if (facts.there()) return true;
     }
     return false;
 }

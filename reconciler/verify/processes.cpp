@@ -25,7 +25,7 @@ base::Result<std::vector<Process>> read_processes(const System& system) {
     const Seen<std::vector<std::string>> names = system.list("/proc");
     if (!names) return base::fail(names.error());
     std::vector<Process> processes;
-    for (const std::string& name : names->value_or(std::vector<std::string>())) {
+    for (const std::string& name : names.value_or(std::vector<std::string>())) {
         const auto id = number_of(name);
         if (!id) continue;
         const fs::path folder = fs::path("/proc") / name;
@@ -33,9 +33,9 @@ base::Result<std::vector<Process>> read_processes(const System& system) {
         if (!title) return base::fail(title.error());
         const Seen<std::string> command = system.read(folder / "cmdline");
         if (!command) return base::fail(command.error());
-        if (!*title) continue;  // it has ended meanwhile
-        Process process{.id = static_cast<int>(*id), .name = **title, .arguments = {}};
-        std::string_view rest = *command ? std::string_view(**command) : "";
+        if (!title.there()) continue;  // it has ended meanwhile
+        Process process{.id = static_cast<int>(*id), .name = title.value(), .arguments = {}};
+        std::string_view rest = command.there() ? std::string_view(command.value()) : "";
         while (rest.ends_with('\0')) rest.remove_suffix(1);
         if (!rest.empty())
             for (const std::string_view argument : parts_of(rest, '\0')) process.arguments.emplace_back(argument);

@@ -9,9 +9,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
+#include <limits>
 
 #include "reconciler/base/file_descriptor.hpp"
+#include "reconciler/verify/text.hpp"
 
 namespace safe::verify {
 namespace {
@@ -81,13 +82,13 @@ Seen<FileFacts> status_of(const fs::path& path, bool follow) {
 std::string to_text(DeviceNumber number) { return fmt::format("{}:{}", number.major, number.minor); }
 
 std::optional<DeviceNumber> parse_device_number(std::string_view text) {
-    DeviceNumber number;
-    const char* end = text.data() + text.size();
-    const auto major = std::from_chars(text.data(), end, number.major);
-    if (major.ec != std::errc() || major.ptr == end || *major.ptr != ':') return std::nullopt;
-    const auto minor = std::from_chars(major.ptr + 1, end, number.minor);
-    if (minor.ec != std::errc() || minor.ptr != end) return std::nullopt;
-    return number;
+    const std::vector<std::string_view> parts = parts_of(text, ':');
+    if (parts.size() != 2) return std::nullopt;
+    const auto major = number_of(parts[0]);
+    const auto minor = number_of(parts[1]);
+    constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+    if (!major || !minor || *major > most || *minor > most) return std::nullopt;
+    return DeviceNumber{static_cast<std::uint32_t>(*major), static_cast<std::uint32_t>(*minor)};
 }
 
 System::System() : System("/", base::run_process, status_of) {}
@@ -101,8 +102,8 @@ Seen<std::string> System::read(const fs::path& path) const { return read_up_to(b
 
 Seen<std::string> System::read_line(const fs::path& path) const {
     Seen<std::string> content = read(path);
-    if (content && *content)
-        while ((*content)->ends_with('\n')) (*content)->pop_back();
+    if (content.there())
+        while (content.value().ends_with('\n')) content.value().pop_back();
     return content;
 }
 

@@ -9,6 +9,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "reconciler/base/process.hpp"
@@ -16,9 +18,28 @@
 
 namespace safe::verify {
 
-/// What was looked for; nullopt: it is not there. An Error: it could not be looked at, which is never "not there".
+/// One of three: it is there, it is not there, or it could not be looked at, which is never "not there".
 template <class T>
-using Seen = base::Result<std::optional<T>>;
+class Seen {
+ public:
+    Seen(T value) : answer_(std::move(value)) {}                             // NOLINT: as std::expected has it
+    Seen(std::nullopt_t) : answer_(std::monostate{}) {}                      // NOLINT
+    Seen(std::unexpected<base::Error> error) : answer_(std::move(error)) {}  // NOLINT
+
+    /// It could be looked at.
+    explicit operator bool() const { return !std::holds_alternative<std::unexpected<base::Error>>(answer_); }
+    [[nodiscard]] bool there() const { return std::holds_alternative<T>(answer_); }
+    /// Only of what is there.
+    [[nodiscard]] const T& value() const { return std::get<T>(answer_); }
+    [[nodiscard]] T& value() { return std::get<T>(answer_); }
+    /// `other` for what is not there, and for what could not be looked at.
+    [[nodiscard]] T value_or(const T& other) const { return there() ? value() : other; }
+    /// Only of what could not be looked at.
+    [[nodiscard]] const base::Error& error() const { return std::get<std::unexpected<base::Error>>(answer_).error(); }
+
+ private:
+    std::variant<T, std::monostate, std::unexpected<base::Error>> answer_;
+};
 
 struct DeviceNumber {
     std::uint32_t major = 0;

@@ -11,7 +11,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
-using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -227,7 +226,7 @@ TEST_F(Closed, ASessionToOurTargetByWhateverPortal) {
 
 TEST_F(Closed, AnExportOfOurPathInEitherTable) {
     for (const char* table : {"/var/lib/nfs/etab", "/proc/fs/nfsd/exports", "/proc/net/rpc/nfsd.export/content"}) {
-        FakeHost other;
+        const FakeHost other;
         other.write("/proc/net/rpc/nfsd.export/content", "#path domain(flags)\n");
         other.folder("/proc/fs/nfsd/clients");
         other.write(table, "/srv/safe/atlas/data\t198.51.100.1(rw,sync)\n/home 198.51.100.2(ro)\n");
@@ -259,11 +258,12 @@ TEST_F(Closed, StateThatTheServerKeepsForASleepingGuest) {
 
 // --- guests
 
-const std::vector<std::string> desktop_command{"/usr/bin/qemu-system-x86_64", "-name",
-                                               "guest=atlas-desktop,debug-threads=on"};
+std::vector<std::string> desktop_command() {
+    return {"/usr/bin/qemu-system-x86_64", "-name", "guest=atlas-desktop,debug-threads=on"};
+}
 
 TEST_F(Closed, WithSuspendDiskNoProcessMayBeThere) {
-    host.process(90, "qemu-system-x86", desktop_command);
+    host.process(90, "qemu-system-x86", desktop_command());
     EXPECT_THAT(found(), ElementsAre(HasSubstr("fault guests: desktop is there: process 90 (qemu-system-x86)")));
     // Under another name, by its UUID; by a name without guest=; and one that the file no longer declares.
     host.process(90, "qemu-system-x86", {"qemu", "-name", "guest=other", "-uuid", specs::uuid_of("atlas", "desktop")});
@@ -282,7 +282,7 @@ TEST_F(Closed, WithSuspendRamItsProcessorsMustStandStill) {
                  "sdz");
     host.process(1, "init", {"/sbin/init"}, "mnt:[1]",
                  "40 21 253:9 / /srv/safe/atlas/disks rw - ext4 /dev/mapper/safe-atlas-disks rw\n");
-    host.process(90, "qemu-system-x86", desktop_command);
+    host.process(90, "qemu-system-x86", desktop_command());
     host.answers("virsh -c qemu:///system domstate atlas-desktop", "paused\n\n");
     const Report asleep = look();
     EXPECT_THAT(complaints(asleep), IsEmpty());
