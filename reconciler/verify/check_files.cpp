@@ -105,7 +105,8 @@ class Judge {
         const std::string root = scene_.places.mount_root().string();
         return std::ranges::any_of(scene_.mounts->namespaces, [&](const MountNamespace& space) {
             return space.ours && std::ranges::any_of(space.mounts, [&](const Mount& mount) {
-                       return is_below(mount.point, root) && is_below(path.string(), mount.point);
+                       return is_below(mount.point, root) && !mount.binds_on_itself(root) &&
+                              is_below(path.string(), mount.point);
                    });
         });
     }

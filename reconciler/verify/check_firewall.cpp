@@ -84,13 +84,15 @@ class Judge {
         }
         const std::set<std::string> wanted = declared(name);
         std::set<std::string> missing = wanted;
-        if (found != nullptr)
-            for (const FirewallRule& rule : found->rules) {
-                missing.erase(declared_name(rule));
-                if (!wanted.contains(declared_name(rule)) && !rule.comment.starts_with(implied))
-                    return fault(name, "a rule that nobody declared: " +
-                                           (rule.comment.empty() ? "without a name" : rule.comment));
-            }
+        std::set<std::string> seen;
+        for (const FirewallRule& rule : found == nullptr ? std::vector<FirewallRule>() : found->rules) {
+            missing.erase(declared_name(rule));
+            if (!wanted.contains(declared_name(rule)) && !is_implied(name, rule))
+                return fault(
+                    name, "a rule that nobody declared: " + (rule.comment.empty() ? "without a name" : rule.comment));
+            // Names are unique in a chain: a second one hides behind the first.
+            if (!seen.insert(rule.comment).second) return fault(name, "two rules with one name: " + rule.comment);
+        }
         if (!missing.empty()) return fault(name, "a declared rule is missing: " + *missing.begin());
         if (count == 0 && must_have_rules(name)) return fault(name, "no rules");
         lines_.ok(listing(name), fmt::format("{} rules, {} declared ones among them", count, wanted.size()));
@@ -98,11 +100,28 @@ class Judge {
 
     [[nodiscard]] std::set<std::string> declared(std::string_view chain) const {
         std::set<std::string> names;
+        if (chain == "storage")
+            for (const specs::VmSpec& vm : scene_.spec.vms)
+                if (vm.address && !vm.mounts.empty()) names.insert("implied/nfs/" + vm.name);
         for (const specs::RuleSpec& rule : scene_.spec.firewall)
             if ((chain == "open" && *rule.when == specs::When::open) ||
                 (chain == "locked" && *rule.when == specs::When::locked))
                 names.insert(rule.name);
         return names;
+    }
+
+    /// What follows from the spec without being written: the rule that counts, logs and the directory for VMs that it
+    /// declares, and that users are cut off while locked.
+    [[nodiscard]] bool is_implied(std::string_view chain, const FirewallRule& rule) const {
+        const std::string name = declared_name(rule);
+        if (!name.starts_with(implied)) return false;
+        const std::string_view rest = std::string_view(name).substr(implied.size());
+        if (rest == chain || (chain == "locked" && rest.starts_with("locked-"))) return true;
+        const std::size_t slash = rest.find('/');
+        if (slash == std::string_view::npos || chain != "open") return false;
+        const std::string_view whose = rest.substr(slash + 1);
+        const bool known = rest.substr(0, slash) == "logs" || rest.substr(0, slash) == "directory";
+        return known && (whose == "@hypervisor" || scene_.spec.vm(whose) != nullptr);
     }
 
     /// Each mode's chain has at least the rule that counts; storage has rules once a VM mounts something.

@@ -22,7 +22,8 @@ class Judge {
     void judge(const MountNamespace& space) {
         for (const Mount& mount : space.mounts) {
             const Volume* volume = volume_of(mount);
-            const bool in_our_place = is_below(mount.point, scene_.places.mount_root().string());
+            const std::string root = scene_.places.mount_root().string();
+            const bool in_our_place = is_below(mount.point, root) && !mount.binds_on_itself(root);
             if (volume == nullptr && !in_our_place && !served_from_us(mount)) continue;
             if (volume != nullptr && volume->wanted && as_declared(mount, *volume)) {
                 if (space.ours) mounted_.push_back(volume->name);

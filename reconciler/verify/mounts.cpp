@@ -151,6 +151,11 @@ bool Mount::read_only() const {
     return std::ranges::find(words, "ro") != words.end();
 }
 
+bool Mount::binds_on_itself(std::string_view folder) const {
+    // What it binds is told from the root of its filesystem, which may itself be mounted further up or down.
+    return point == folder && root != "/" && (folder.ends_with(root) || root.ends_with(folder));
+}
+
 Result<std::vector<Mount>> parse_mounts(std::string_view mountinfo) {
     std::vector<Mount> mounts;
     for (const std::string_view line : lines_of(mountinfo)) {

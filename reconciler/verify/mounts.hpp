@@ -20,6 +20,9 @@ struct Mount {
     std::string options;  // of the mount and of the filesystem, joined by a comma
 
     [[nodiscard]] bool read_only() const;
+    /// `folder` bound on itself, so that mounts below it spread as they should: nothing of a volume, and there in every
+    /// mode.
+    [[nodiscard]] bool binds_on_itself(std::string_view folder) const;
 };
 
 struct MountNamespace {

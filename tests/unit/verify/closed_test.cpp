@@ -178,6 +178,18 @@ TEST_F(Closed, AnythingAtOurMountPointsAndOurExportMountedBack) {
     EXPECT_THAT(found(), IsEmpty());
 }
 
+TEST_F(Closed, TheFolderOfMountPointsBoundOnItselfIsOrderAndHidesNoStrayFile) {
+    host.process(1, "init", {"/sbin/init"}, "mnt:[1]",
+                 "40 21 254:0 /srv/safe/atlas /srv/safe/atlas rw shared:7 - ext4 /dev/vda rw\n");
+    EXPECT_THAT(found(), IsEmpty());
+    host.write("/srv/safe/atlas/data/report.odt", "x");
+    EXPECT_THAT(found(), ElementsAre(StartsWith("fault files")));
+    host.remove("/srv/safe/atlas/data");
+    host.process(1, "init", {"/sbin/init"}, "mnt:[1]",
+                 "40 21 254:0 /home/mallory /srv/safe/atlas rw shared:7 - ext4 /dev/vda rw\n");
+    EXPECT_THAT(found(), ElementsAre(StartsWith("fault mounts")));
+}
+
 TEST_F(Closed, AMountTableOfAnotherFormIsUnknown) {
     host.write("/proc/1/task/1/mountinfo", "nonsense\n");
     host.write("/proc/80/task/80/mountinfo", "nonsense\n");

@@ -41,7 +41,7 @@ class Open : public ::testing::Test {
                    "- 0x1: { type: open, superblock: \"fd:02:131\", filename: \"a\" }\n");
         host.rule("open", "implied/open", R"([{"counter": null}])");
         host.rule("open", "users-to-desktop: tcp/22", R"([{"accept": null}])");
-        host.rule("storage", "implied/storage/desktop", R"([{"accept": null}])");
+        host.rule("storage", "implied/nfs/desktop: tcp/2049", R"([{"accept": null}])");
     }
 
     [[nodiscard]] Report look() const { return verify(host.system(), spec, places, model::Mode::open); }
@@ -126,9 +126,20 @@ TEST_F(Open, RulesMissingOrSlippedIn) {
     host.rule("open", "slipped in", R"([{"accept": null}])");
     EXPECT_THAT(found(), ElementsAre("fault firewall: a rule that nobody declared: slipped in"));
     host.no_rules("open");
+    host.rule("open", "implied/logs/desktop: tcp/6514", R"([{"accept": null}])");
+    host.rule("open", "users-to-desktop: tcp/22", R"([{"accept": null}])");
+    EXPECT_THAT(found(), IsEmpty());
+    host.rule("open", "users-to-desktop: tcp/22", R"([{"accept": null}])");
+    EXPECT_THAT(found(), ElementsAre("fault firewall: two rules with one name: users-to-desktop: tcp/22"));
+    host.no_rules("open");
+    for (const char* name : {"implied/whatever", "implied/logs/nobody: tcp/1", "implied/nfs/desktop: tcp/2049"}) {
+        host.rule("open", name, R"([{"accept": null}])");
+        EXPECT_THAT(found(), ElementsAre(HasSubstr("a rule that nobody declared"))) << name;
+        host.no_rules("open");
+    }
     host.no_rules("storage");
     EXPECT_THAT(found(), ElementsAre("fault firewall: a declared rule is missing: users-to-desktop",
-                                     "fault firewall: no rules"));
+                                     "fault firewall: a declared rule is missing: implied/nfs/desktop"));
 }
 
 TEST_F(Open, WhatLeftTheFileIsNeitherAskedForNorForbidden) {
