@@ -70,6 +70,17 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
     return drivers;
 }
 
+/// For safectl discard-state.
+[[nodiscard]] inline base::Result<std::string> discard_state([[maybe_unused]] const driver::Setting& setting,
+                                                             const std::string& vm) {
+#ifdef SAFE_WITH_LIBVIRT
+    return libvirt::discard_state(setting, vm);
+#else
+    return base::fail({"discard the saved state of", vm, "this build of safectl is without the plugin libvirt",
+                       "use a build that has it", base::Error::Kind::refused});
+#endif
+}
+
 /// The vault's header as members are managed with it; nullptr when this build has no plugin for it. The spec has a
 /// vault.
 [[nodiscard]] inline std::unique_ptr<members::VaultKeys> make_vault_keys(const driver::Setting& setting) {
@@ -88,17 +99,6 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #else
     static_cast<void>(setting);
     return nullptr;
-#endif
-}
-
-/// For safectl discard-state.
-[[nodiscard]] inline base::Result<std::string> discard_state([[maybe_unused]] const driver::Setting& setting,
-                                                             const std::string& vm) {
-#ifdef SAFE_WITH_LIBVIRT
-    return libvirt::discard_state(setting, vm);
-#else
-    return base::fail({"discard the saved state of", vm, "this build of safectl is without the plugin libvirt",
-                       "use a build that has it", base::Error::Kind::refused});
 #endif
 }
 

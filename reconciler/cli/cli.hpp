@@ -20,17 +20,12 @@ struct Builtin {
     std::function<std::vector<std::unique_ptr<driver::Driver>>(const driver::Setting& setting)> make_drivers;
     /// Declared parts whose plugin was left out of this build.
     std::function<std::vector<model::Refusal>(const specs::SafeSpec& spec)> missing_plugins;
+    /// Gives up what is saved of a VM; a sentence that says what was done.
+    std::function<base::Result<std::string>(const driver::Setting& setting, const std::string& vm)> discard_state;
     /// The vault's header and the directory, as members are managed with them: for a spec that has both. nullptr when
     /// the plugin was left out of this build. No I/O.
     std::function<std::unique_ptr<members::VaultKeys>(const driver::Setting& setting)> make_vault_keys;
     std::function<std::unique_ptr<members::Directory>(const driver::Setting& setting)> make_directory;
-    /// Gives up what is saved of a VM; a sentence that says what was done. Empty in a build without hypervisor.
-    std::function<base::Result<std::string>(const driver::Setting& setting, const std::string& vm)> discard_state = {};
-    /// Whether this is the user's password: it opens their keyslot of the vault. Opens nothing, changes nothing. Empty
-    /// in a build without volumes.
-    std::function<base::Result<bool>(const driver::Setting& setting, std::string_view user,
-                                     const base::Secret& password)>
-        prove_key = {};
 };
 
 /// Blocks SIGINT and SIGTERM for the whole process and turns the first of them into an orderly stop. Call once, from

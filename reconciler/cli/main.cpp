@@ -4,6 +4,9 @@
 int main(int argc, char** argv) {
     namespace plugins = safe::plugins;
     return safe::cli::run(argc, argv,
-                          {plugins::make_drivers, plugins::missing_plugins, plugins::make_vault_keys,
-                           plugins::make_directory, plugins::discard_state});
+                          {.make_drivers = plugins::make_drivers,
+                           .missing_plugins = plugins::missing_plugins,
+                           .discard_state = plugins::discard_state,
+                           .make_vault_keys = plugins::make_vault_keys,
+                           .make_directory = plugins::make_directory});
 }

@@ -2,10 +2,16 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <cerrno>
 
 #include "reconciler/cli/convergence.hpp"
 #include "reconciler/cli/password.hpp"
+#include "reconciler/cli/wrong_passwords.hpp"
 #include "reconciler/members/back_off.hpp"
+#include "reconciler/members/proof.hpp"
 
 namespace safe::cli {
 
@@ -20,15 +26,10 @@ Result<intent::Effective> effective_of(const specs::SafeSpec& spec, const driver
     return intent::effective_mode(*spec.mode, std::chrono::seconds(spec.linger->seconds), *intent, *now);
 }
 
-Result<members::Attempts> KeptAttempts::load(std::string_view user, std::string_view source) {
-    const Result<intent::WrongPasswords> kept = store_.wrong_passwords(user, source);
-    if (!kept) return base::fail(kept.error());
-    return members::Attempts{.wrong = kept->count, .last = kept->last};
-}
-
-Result<void> KeptAttempts::keep(std::string_view user, std::string_view source, const members::Attempts& attempts) {
-    return store_.keep_wrong_passwords(user, source,
-                                       {attempts.wrong, std::chrono::floor<std::chrono::seconds>(attempts.last)});
+Result<void> forbid_core_dumps() {
+    const rlimit nothing{};
+    if (::setrlimit(RLIMIT_CORE, &nothing) == 0 && ::prctl(PR_SET_DUMPABLE, 0) == 0) return {};
+    return base::fail({"forbid", "core dumps", base::errno_text(errno), "run as root"});
 }
 
 Result<People> People::at(const driver::Places& places) {
@@ -46,19 +47,25 @@ Result<void> People::prove(const driver::Setting& setting, const std::string& us
         return base::fail({"prove the key of", user, std::move(cause), std::move(advice), Error::Kind::refused});
     };
     if (setting.spec.vault() == nullptr) return refuse("the spec has no vault to prove it against", "declare one");
-    if (!builtin.prove_key)
-        return refuse("this build of safectl is without the plugin luks", "use a build that has it");
-    KeptAttempts attempts(store_);
+    const std::unique_ptr<members::VaultKeys> vault = builtin.make_vault_keys(setting);
+    if (!vault) return refuse("this build of safectl is without the plugin luks", "use a build that has it");
+    if (Result<void> forbidden = forbid_core_dumps(); !forbidden) return forbidden;
+    const Result<members::VaultHeader> header = vault->read();
+    if (!header) return base::fail(header.error());
+    const Result<base::Secret> password = read_password("password of " + user, password_fd);
+    if (!password) return base::fail(password.error());
+    WrongPasswords attempts(store_);
     members::BackOff back_off(attempts, now_.wall);
     if (Result<void> admitted = back_off.admit(user, intent::local_source); !admitted) return admitted;
-    const Result<base::Secret> password = read_password("password of " + user, password_fd);
-    const Result<bool> right = password ? builtin.prove_key(setting, user, *password) : base::fail(password.error());
-    if (!right) {
+    const Result<members::Keys> keys = members::derive_keys(*password, header->derivation, user);
+    const Result<std::optional<members::Keyslot>> opened =
+        keys ? vault->prove(user, keys->luks) : base::fail(keys.error());
+    if (!opened) {
         if (Result<void> undone = back_off.was_not_tried(user, intent::local_source); !undone) return undone;
-        return base::fail(right.error());
+        return base::fail(opened.error());
     }
-    if (*right) return back_off.was_right(user, intent::local_source);
-    return refuse("wrong password", "try again; each wrong one makes the next wait longer");
+    if (!*opened) return refuse("the password is wrong", "type it again; each wrong one makes the next wait longer");
+    return back_off.was_right(user, intent::local_source);
 }
 
 void print_done(const std::string& sentence, Format format) {

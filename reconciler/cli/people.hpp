@@ -8,24 +8,15 @@
 #include "reconciler/cli/menu.hpp"
 #include "reconciler/intent/effective_mode.hpp"
 #include "reconciler/intent/store.hpp"
-#include "reconciler/members/attempts.hpp"
 
 namespace safe::cli {
 
 /// The mode in effect by what is kept, without making anything. An Error, and no mode, when that cannot be read.
 [[nodiscard]] base::Result<intent::Effective> effective_of(const specs::SafeSpec& spec, const driver::Places& places);
 
-/// Wrong passwords, kept with the rest of the intent.
-class KeptAttempts final : public members::AttemptStore {
- public:
-    explicit KeptAttempts(intent::Store& store) : store_(store) {}
-    [[nodiscard]] base::Result<members::Attempts> load(std::string_view user, std::string_view source) override;
-    [[nodiscard]] base::Result<void> keep(std::string_view user, std::string_view source,
-                                          const members::Attempts& attempts) override;
-
- private:
-    intent::Store& store_;
-};
+/// Secrets are kept out of core dumps by themselves (base/secret.hpp); what libraries copy of them is not. For the
+/// whole process, and for good.
+[[nodiscard]] base::Result<void> forbid_core_dumps();
 
 class People {
  public:

@@ -1,24 +1,16 @@
 #include "reconciler/cli/user.hpp"
 
 #include <fmt/format.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
-#include <cerrno>
 #include <cstdio>
+
+#include "reconciler/cli/people.hpp"
 
 namespace safe::cli {
 namespace {
 
 using base::Error;
 using base::Result;
-
-/// Secrets are kept out of core dumps by themselves (base/secret.hpp); what libraries copy of them is not.
-Result<void> forbid_core_dumps() {
-    const rlimit nothing{};
-    if (::setrlimit(RLIMIT_CORE, &nothing) == 0 && ::prctl(PR_SET_DUMPABLE, 0) == 0) return {};
-    return base::fail({"forbid", "core dumps", base::errno_text(errno), "run as root"});
-}
 
 std::unexpected<Error> refuse(const specs::SafeSpec& spec, std::string cause, std::string advice) {
     return base::fail(

@@ -1,0 +1,204 @@
+// safectl lock, unlock, task, status and discard-state as whole commands, with members' keys in a plain file in the
+// vault's place and no driver at all: who must prove what, what is kept, and what is said.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include <array>
+#include <fstream>
+
+#include "reconciler/cli/cli.hpp"
+#include "reconciler/intent/effective_mode.hpp"
+#include "reconciler/intent/store.hpp"
+#include "reconciler/members/proof.hpp"
+#include "tests/support/members/file_vault.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace safe::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* spec = R"(version: 1
+safe: atlas
+network: { bridge: br-atlas, address: 10.77.0.1/24 }
+volumes: { vault: { role: vault, file: vault.img } }
+directory: { ldap: "ldapi:///", base: "dc=atlas,dc=example,dc=org" }
+users:
+  alice: { name: Alice, super: true }
+  bob: { name: Bob }
+  carol: { name: Carol }
+)";
+
+base::Secret secret(std::string_view text) { return *base::Secret::copy_of(std::as_bytes(std::span(text))); }
+
+struct Said {
+    int code = -1;
+    std::string out;
+    std::string err;
+};
+
+class PeoplesCommands : public ::testing::Test {
+ protected:
+    void SetUp() override {
+        std::ofstream(home_.path() / "safe.yaml") << spec;
+        test::FileVault vault(header());
+        const auto key = [&](const std::string& user) {
+            return std::move(members::derive_keys(secret(user + "'s word"), test::FileVault::derivation(), user)->luks);
+        };
+        vault.format("alice", key("alice"));
+        const base::Secret alices = key("alice");
+        for (const std::string user : {"bob", "carol"})
+            ASSERT_TRUE(vault.add(user, 1, key(user), {members::Keyslot{"alice", 1, 0}, alices}));
+    }
+
+    [[nodiscard]] fs::path header() const { return home_.path() / "header"; }
+    [[nodiscard]] fs::path state() const { return home_.path() / "state" / "atlas"; }
+
+    [[nodiscard]] Said safectl(std::vector<std::string> arguments, const std::string& password = "") const {
+        std::array<int, 2> pipe{};
+        if (::pipe(pipe.data()) != 0) throw std::runtime_error("pipe");
+        const std::string line = password + "\n";
+        if (::write(pipe[1], line.data(), line.size()) < 0) throw std::runtime_error("write");
+        ::close(pipe[1]);
+        arguments.insert(arguments.begin(), "safectl");
+        for (const std::string& more : {std::string("-f"), (home_.path() / "safe.yaml").string(),
+                                        std::string("--state-dir"), (home_.path() / "state").string()})
+            arguments.push_back(more);
+        if (!password.empty()) {
+            arguments.emplace_back("--password-fd");
+            arguments.push_back(std::to_string(pipe[0]));
+        }
+        std::vector<char*> argv;
+        for (std::string& argument : arguments) argv.push_back(argument.data());
+        const Builtin builtin{
+            .make_drivers = [](const driver::Setting&) { return std::vector<std::unique_ptr<driver::Driver>>(); },
+            .missing_plugins = [](const specs::SafeSpec&) { return std::vector<model::Refusal>(); },
+            .discard_state = [](const driver::Setting&, const std::string& vm) -> base::Result<std::string> {
+                return vm + " is discarded";
+            },
+            .make_vault_keys = [this](const driver::Setting&) { return std::make_unique<test::FileVault>(header()); },
+            .make_directory = [](const driver::Setting&) { return std::unique_ptr<members::Directory>(); }};
+        ::testing::internal::CaptureStdout();
+        ::testing::internal::CaptureStderr();
+        Said said;
+        said.code = run(static_cast<int>(argv.size()), argv.data(), builtin);
+        std::fflush(stdout);
+        said.out = ::testing::internal::GetCapturedStdout();
+        said.err = ::testing::internal::GetCapturedStderr();
+        ::close(pipe[0]);
+        return said;
+    }
+
+    [[nodiscard]] intent::Snapshot kept() const { return *intent::Store::read(state()); }
+
+    testing::TemporaryDirectory home_;
+};
+
+TEST_F(PeoplesCommands, ALockIsKeptAndShownAndASecondOneDoesNotReplaceIt) {
+    const Said locked = safectl({"lock", "--reason", "odd logins"});
+    EXPECT_EQ(locked.code, 0) << locked.err;
+    EXPECT_THAT(locked.out, HasSubstr("safe atlas is locked"));
+    EXPECT_EQ(safectl({"lock", "--reason", "another"}).code, 0);
+    EXPECT_EQ(kept().lock->reason, "odd logins");
+    const Said status = safectl({"status", "--format", "json"});
+    const auto json = nlohmann::json::parse(status.out);
+    EXPECT_EQ(json["mode"], "locked");
+    EXPECT_EQ(json["lock"]["reason"], "odd logins");
+    EXPECT_THAT(safectl({"status"}).out, HasSubstr("locked by root"));
+}
+
+TEST_F(PeoplesCommands, AReasonIsOneLineOfWords) {
+    for (const std::string& reason : {std::string("a\x1b[2J"), std::string("a\nb"), std::string(501, 'a')})
+        EXPECT_EQ(safectl({"lock", "--reason=" + reason}).code, 4) << reason;
+    EXPECT_EQ(safectl({"lock", "--reason="}).code, 1) << "usage";
+    EXPECT_FALSE(kept().lock);
+}
+
+TEST_F(PeoplesCommands, OnlyASuperUsersKeyUnlocks) {
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    EXPECT_EQ(safectl({"unlock", "--user", "bob"}, "bob's word").code, 4) << "no super-user";
+    EXPECT_EQ(safectl({"unlock", "--user", "root"}, "bob's word").code, 4) << "being root is not being a member";
+    EXPECT_EQ(safectl({"unlock", "--user", "alice"}, "bob's word").code, 4) << "another's key";
+    EXPECT_TRUE(kept().lock);
+    const Said unlocked = safectl({"unlock", "--user", "alice"}, "alice's word");
+    EXPECT_EQ(unlocked.code, 0) << unlocked.err;
+    EXPECT_FALSE(kept().lock);
+    const auto json = nlohmann::json::parse(safectl({"status", "--format", "json"}).out);
+    EXPECT_EQ(json["mode"], "closed");
+    EXPECT_EQ(json["logins_held"], true);
+    EXPECT_THAT(safectl({"unlock", "--user", "alice"}, "alice's word").out, HasSubstr("no lock to lift"));
+}
+
+TEST_F(PeoplesCommands, WrongPasswordsMakeTheNextWaitAndNothingIsSaidOfThem) {
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    for (int i = 0; i < 4; ++i)
+        EXPECT_THAT(safectl({"unlock", "--user", "alice"}, "hunter2").err, HasSubstr("wrong")) << i;
+    const Said waits = safectl({"unlock", "--user", "alice"}, "alice's word");
+    EXPECT_EQ(waits.code, 4) << "the right one must wait too";
+    EXPECT_THAT(waits.err, HasSubstr("try again in"));
+    EXPECT_TRUE(kept().lock);
+    std::ifstream store(state() / "intent.db", std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(store), {}};
+    EXPECT_THAT(bytes, Not(HasSubstr("hunter2")));
+    EXPECT_THAT(bytes, HasSubstr("alice"));
+}
+
+TEST_F(PeoplesCommands, ATaskIsAddedByItsOwnerAndCancelledByThemOrASuperUser) {
+    EXPECT_EQ(safectl({"task", "add", "backup", "--for", "6h", "--user", "bob"}, "carol's word").code, 4);
+    EXPECT_TRUE(kept().tasks.empty());
+    const Said added = safectl({"task", "add", "backup", "--for", "6h", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(added.code, 0) << added.err;
+    EXPECT_THAT(safectl({"task", "list"}).out, HasSubstr("backup"));
+    const auto json = nlohmann::json::parse(safectl({"task", "list", "--format", "json"}).out);
+    EXPECT_EQ(json["tasks"][0]["owner"], "bob");
+    EXPECT_EQ(nlohmann::json::parse(safectl({"status", "--format", "json"}).out)["mode"], "open");
+    EXPECT_EQ(safectl({"task", "cancel", "backup", "--user", "carol"}, "carol's word").code, 4);
+    EXPECT_EQ(kept().tasks.size(), 1U);
+    EXPECT_EQ(safectl({"task", "cancel", "backup", "--user", "alice"}, "alice's word").code, 0);
+    EXPECT_TRUE(kept().tasks.empty());
+    for (const char* wrong : {"8d", "10s", "soon"})
+        EXPECT_NE(safectl({"task", "add", "long", "--for", wrong, "--user", "bob"}, "bob's word").code, 0) << wrong;
+    EXPECT_TRUE(kept().tasks.empty());
+}
+
+TEST_F(PeoplesCommands, WithoutAHeaderNothingIsProvedAndNothingCounts) {
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    fs::remove(header());
+    for (int i = 0; i < 6; ++i) EXPECT_NE(safectl({"unlock", "--user", "alice"}, "alice's word").code, 0);
+    EXPECT_TRUE(kept().lock);
+    EXPECT_EQ(intent::Store::open(state())->wrong_passwords("alice", "local")->count, 0U);
+}
+
+TEST_F(PeoplesCommands, AStoreThatCannotBeReadIsNoModeAtAll) {
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    std::ofstream(state() / "intent.db") << "this is no database";
+    for (const auto& arguments : std::vector<std::vector<std::string>>{{"status"}, {"task", "list"}}) {
+        const Said said = safectl(arguments);
+        EXPECT_NE(said.code, 0);
+        EXPECT_EQ(said.out, "");
+        EXPECT_THAT(said.err, HasSubstr("from a backup"));
+    }
+    EXPECT_NE(safectl({"unlock", "--user", "alice"}, "alice's word").code, 0);
+}
+
+TEST_F(PeoplesCommands, LookingMakesNothing) {
+    EXPECT_EQ(safectl({"status"}).code, 0);
+    EXPECT_EQ(safectl({"task", "list"}).code, 0);
+    EXPECT_FALSE(fs::exists(home_.path() / "state"));
+}
+
+TEST_F(PeoplesCommands, MemoryIsOnlyGivenUpWhenSomebodySaysSo) {
+    fs::create_directories(state());
+    EXPECT_EQ(safectl({"discard-state", "desk"}).code, 4);
+    const Said done = safectl({"discard-state", "desk", "--yes"});
+    EXPECT_EQ(done.code, 0) << done.err;
+    EXPECT_THAT(done.out, HasSubstr("desk is discarded"));
+}
+
+}  // namespace
+}  // namespace safe::cli
