@@ -44,6 +44,10 @@ class VmDriver final : public driver::Driver {
                                        : vm.at,
                             "a container boots neither an image nor a kernel",
                             "use a hypervisor that runs virtual machines: qemu:///system, xen:///system"));
+            if (vm.cloud_init)
+                desire.refusals.push_back(refusal("vms." + vm.name + ".cloud-init", vm.cloud_init->at,
+                                                  "this build hands a VM no cloud-init data yet",
+                                                  "put into the image what it would say"));
             Resource resource{.id = make_id(model::Kind::vm, vm.name),
                               .presence = model::Presence::present,
                               .attributes = wanted_hardware(spec, vm, layout_)};

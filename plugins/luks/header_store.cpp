@@ -19,6 +19,7 @@ using base::Result;
 namespace fs = std::filesystem;
 
 constexpr std::size_t record_limit = std::size_t{8} << 20U;
+constexpr std::size_t image_limit = std::size_t{64} << 20U;
 constexpr std::size_t backups_kept = 8;
 constexpr std::string_view backup_prefix = "backup-";
 constexpr std::string_view backup_suffix = ".img";
@@ -151,6 +152,13 @@ Result<void> HeaderStore::withdraw() const {
         return base::fail({"remove", (folder_ / "pending.json").string(), base::errno_text(errno), ""});
     return {};
 }
+
+Result<void> HeaderStore::keep(const std::string& image) const {
+    if (Result<void> ready = prepare(); !ready) return ready;
+    return base::replace_file(folder_ / "header.img", image, 0600);
+}
+
+Result<std::string> HeaderStore::kept() const { return base::read_file(folder_ / "header.img", image_limit); }
 
 Result<void> HeaderStore::back_up(const std::string& image, std::uint64_t sequence) const {
     if (Result<void> ready = prepare(); !ready) return ready;

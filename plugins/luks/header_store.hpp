@@ -2,6 +2,7 @@
 //
 //   record.json       the header as we last left it
 //   pending.json      the header as the change under way will leave it: written before the device is touched
+//   header.img        the same with its keyslot areas, to try a key on while the volume is away
 //   backup-<n>.img    header and keyslot areas before each change, n being the sequence they had; the last eight
 //
 // A header on the device that equals neither record nor pending was changed by somebody else. No secrets: a header
@@ -46,6 +47,9 @@ class HeaderStore {
     [[nodiscard]] base::Result<void> commit() const;
     /// Forgets what was announced; nothing to do when nothing was.
     [[nodiscard]] base::Result<void> withdraw() const;
+    /// What the device was just seen to hold: header and keyslot areas.
+    [[nodiscard]] base::Result<void> keep(const std::string& image) const;
+    [[nodiscard]] base::Result<std::string> kept() const;
     /// `image` is header and keyslot areas. Keeps the last eight.
     [[nodiscard]] base::Result<void> back_up(const std::string& image, std::uint64_t sequence) const;
     /// The file with the highest sequence; empty when there is none.

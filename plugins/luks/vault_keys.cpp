@@ -25,8 +25,10 @@ class LuksVaultKeys final : public members::VaultKeys {
           object_("container/" + header_.volume()),
           api_(std::move(api)) {}
 
+    Result<bool> is_made() override { return header_.is_made(); }
+
     Result<members::VaultHeader> read() override {
-        const Result<Taken> taken = header_.take();
+        const Result<Taken> taken = header_.take_for_trying();
         if (!taken) return base::fail(taken.error());
         const std::optional<VaultToken> token = vault_token(taken->header);
         if (!token)
@@ -46,7 +48,7 @@ class LuksVaultKeys final : public members::VaultKeys {
     }
 
     Result<std::optional<Keyslot>> prove(std::string_view user, const base::Secret& key) override {
-        const Result<Taken> taken = header_.take();
+        const Result<Taken> taken = header_.take_for_trying();
         if (!taken) return base::fail(taken.error());
         const std::vector<int> slots = slots_of(taken->header, user);
         if (slots.empty()) return std::optional<Keyslot>();

@@ -181,6 +181,40 @@ Result<Taken> VolumeHeader::take() const {
                  .damage = std::move(seen.damage)};
 }
 
+Result<Taken> VolumeHeader::take_for_trying() const {
+    const Result<bool> there = HeaderDevice::exists(device_);
+    if (!there) return base::fail(there.error());
+    if (*there || !attached_by_session_) return take();
+    const Result<std::optional<Record>> record = store_.record();
+    if (!record) return base::fail(record.error());
+    const Result<std::optional<Record>> pending = store_.pending();
+    if (!pending) return base::fail(pending.error());
+    const Result<std::string> image = store_.kept();
+    if (!image) return base::fail(image.error());
+    Result<Taken> taken = judge_image(*image);
+    if (!taken) return taken;
+    for (const std::optional<Record>* known : {&*record, &*pending})
+        if (*known && differences(taken->header, **known).empty()) {
+            taken->record = **known;
+            return taken;
+        }
+    return base::fail({"try a key on", "container/" + name_, "the copy kept of its header is not the one on record",
+                       "attach the volume: open the safe, or apply"});
+}
+
+Result<bool> VolumeHeader::is_made() const {
+    Sighting seen = look();
+    switch (seen.what) {
+        case Sighting::What::blank:
+        case Sighting::What::unfinished:
+            return false;
+        case Sighting::What::detached:
+            return seen.record.has_value();
+        default:
+            return true;
+    }
+}
+
 Result<Taken> VolumeHeader::judge_image(const std::string& image) const {
     const Result<Copies> copies = luks::read_copies(reader_of(image));
     if (!copies) return base::fail(copies.error());
@@ -218,6 +252,7 @@ Result<void> VolumeHeader::write(const HeaderDevice& device, const Taken& fresh)
     if (!again->sound() || !same(*again->header, fresh.header))
         return base::fail({"verify the header of", device_.string(), "the device does not give back what was written",
                            "look at its side; the header before is kept beside the record"});
+    if (Result<void> kept = store_.keep(fresh.image); !kept) return kept;
     return store_.commit();
 }
 
@@ -326,6 +361,7 @@ Result<void> VolumeHeader::accept(const Taken& taken) const {
                       "find out where the recorded volume is; a new one needs its record moved away");
     if (Result<void> kept = store_.back_up(taken.image, taken.header.sequence); !kept) return kept;
     if (Result<void> announced = store_.announce(record_of(taken.header, *record)); !announced) return announced;
+    if (Result<void> kept = store_.keep(taken.image); !kept) return kept;
     return store_.commit();
 }
 

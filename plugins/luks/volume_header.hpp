@@ -54,6 +54,12 @@ class VolumeHeader {
     /// An Error unless the header is ours, sound by policy and on record.
     [[nodiscard]] base::Result<Taken> take() const;
 
+    /// The same for trying a key and nothing else: while the volume is not attached, what was last seen on it, provided
+    /// that it is what is on record.
+    [[nodiscard]] base::Result<Taken> take_for_trying() const;
+    /// False when there never was a header of ours: a key can then be neither right nor wrong.
+    [[nodiscard]] base::Result<bool> is_made() const;
+
     /// Replaces the header that was taken by `image` (as an Api call returned it): checked, backed up, announced,
     /// written, read back, put on record. Refused, and nothing written, when the device has changed since it was taken.
     [[nodiscard]] base::Result<void> put(const Taken& before, const std::string& image) const;

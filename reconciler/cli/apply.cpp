@@ -31,10 +31,11 @@ void declare(CLI::App& app, Options& options) {
 
 base::Result<model::Report> converge(const specs::SafeSpec& spec, const Options& options, const PlanFile* agreed,
                                      const Surroundings& around) {
-    const base::Result<model::Mode> mode = mode_of(spec, agreed != nullptr ? agreed->mode : options.mode);
+    const driver::Places places = places_of(spec, options.spec);
+    const base::Result<model::Mode> mode = mode_of(spec, places, agreed != nullptr ? agreed->mode : options.mode);
     if (!mode) return base::fail(mode.error());
     const driver::KeyRing no_key;
-    base::Result<Convergence> convergence = Convergence::begin(spec, places_of(spec, options.spec), no_key, around);
+    base::Result<Convergence> convergence = Convergence::begin(spec, places, no_key, around);
     if (!convergence) return base::fail(convergence.error());
     return convergence->run({.mode = *mode,
                              .max_disruption = options.max_disruption,

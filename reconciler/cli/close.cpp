@@ -1,12 +1,15 @@
-// safectl close: converges to *closed*, again and again until nothing is left open. What will not go by the spec's
-// deadline is made to.
+// safectl close: everybody is out and logins are held; then the safe converges to *closed*, again and again until
+// nothing is left open. What will not go by the spec's deadline is made to.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 
 #include "reconciler/cli/convergence.hpp"
+#include "reconciler/cli/people.hpp"
+#include "reconciler/intent/requests.hpp"
 
 namespace safe::cli {
 namespace {
@@ -51,25 +54,56 @@ Result<model::Report> close_until_closed(Convergence& convergence, model::Mode m
 
 namespace {
 
-void declare(CLI::App& app, SpecOptions& options) { add_safe(app, options); }
+struct Options {
+    SpecOptions spec;
+    bool cancel_tasks = false;
+};
 
-ExitCode close(const SpecOptions& options, const Surroundings& around) {
-    const std::optional<specs::SafeSpec> spec = load(options);
+void declare(CLI::App& app, Options& options) {
+    add_safe(app, options.spec);
+    app.add_flag("--cancel-tasks", options.cancel_tasks, "end the tasks that keep it open, whosever they are");
+}
+
+/// Everybody is out and nobody gets in for a while, on the medium, before anything is closed. Refused while something
+/// asks for it to be open that closing would not end.
+Result<void> send_everybody_out(const specs::SafeSpec& spec, People& people, bool cancel_tasks) {
+    const auto refuse = [&](std::string cause, std::string advice) {
+        return base::fail(
+            {"close", "safe " + *spec.safe, std::move(cause), std::move(advice), base::Error::Kind::refused});
+    };
+    if (*spec.mode == specs::WantedMode::open)
+        return refuse(fmt::format("{} says mode: open", to_text(spec.mode.at)), "change the file");
+    const Result<intent::Snapshot> intent = people.store().snapshot();
+    if (!intent) return base::fail(intent.error());
+    const std::vector<std::string> running = intent::running_tasks(*intent, people.now());
+    if (!running.empty() && !cancel_tasks)
+        return refuse(fmt::format("tasks are running: {}", fmt::join(running, ", ")),
+                      "let them end, or say --cancel-tasks");
+    return people.store().close(cancel_tasks, people.now());
+}
+
+ExitCode close(const Options& options, const Surroundings& around) {
+    const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
+    const driver::Places places = places_of(*spec, options.spec);
     const driver::KeyRing no_key;
     const auto converge = [&]() -> Result<model::Report> {
-        const Result<model::Mode> mode = mode_of(*spec, specs::WantedMode::closed);
+        Result<People> people = People::at(places);
+        if (!people) return base::fail(people.error());
+        if (Result<void> out = send_everybody_out(*spec, *people, options.cancel_tasks); !out)
+            return base::fail(out.error());
+        const Result<model::Mode> mode = mode_of(*spec, places, std::nullopt);
         if (!mode) return base::fail(mode.error());
-        Result<Convergence> convergence = Convergence::begin(*spec, places_of(*spec, options), no_key, around);
-        if (!convergence) return base::fail(convergence.error());
         const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
-        return close_until_closed(*convergence, *mode, deadline, options.format, around.stop);
+        Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
+        if (!convergence) return base::fail(convergence.error());
+        return close_until_closed(*convergence, *mode, deadline, options.spec.format, around.stop);
     };
-    return exit_code_of(converge(), options.format);
+    return exit_code_of(converge(), options.spec.format);
 }
 
 }  // namespace
 
-void add_close(Menu& menu) { menu.add<SpecOptions>("close", "Close the safe, whatever it takes.", declare, close); }
+void add_close(Menu& menu) { menu.add<Options>("close", "Close the safe, whatever it takes.", declare, close); }
 
 }  // namespace safe::cli

@@ -27,8 +27,10 @@ struct SpecOptions {
 
 [[nodiscard]] driver::Places places_of(const specs::SafeSpec& spec, const SpecOptions& options);
 
-/// The mode asked for on the command line, else in the file, made effective. A file that says locked is not overruled.
-[[nodiscard]] base::Result<model::Mode> mode_of(const specs::SafeSpec& spec, std::optional<specs::WantedMode> asked);
+/// The mode asked for on the command line, else the one in effect by the file and by what people want. What is locked,
+/// by its file or by somebody, stays locked whatever is asked.
+[[nodiscard]] base::Result<model::Mode> mode_of(const specs::SafeSpec& spec, const driver::Places& places,
+                                                std::optional<specs::WantedMode> asked);
 
 /// Colour when the stream is a terminal that wants it (NO_COLOR, TERM=dumb say no).
 [[nodiscard]] view::Style style_of(int descriptor);

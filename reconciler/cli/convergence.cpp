@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <thread>
 
 #include "reconciler/cli/terminal.hpp"
 
@@ -44,6 +45,18 @@ Result<Convergence> Convergence::begin(const specs::SafeSpec& spec, const driver
     auto drivers = std::make_unique<applying::DriverSet>(around.builtin.make_drivers({spec, places, keys}));
     return Convergence(spec, state, std::move(*lock), std::move(drivers), around.builtin.missing_plugins(spec),
                        around.stop);
+}
+
+Result<Convergence> begin_within(std::chrono::seconds time, const specs::SafeSpec& spec, const driver::Places& places,
+                                 const driver::KeyRing& keys, const Surroundings& around) {
+    constexpr auto between_tries = std::chrono::milliseconds(200);
+    const auto end = std::chrono::steady_clock::now() + time;
+    for (;;) {
+        Result<Convergence> convergence = Convergence::begin(spec, places, keys, around);
+        const bool tried_enough = std::chrono::steady_clock::now() >= end || around.stop.stop_requested();
+        if (convergence || tried_enough) return convergence;
+        std::this_thread::sleep_for(between_tries);
+    }
 }
 
 Result<model::Report> Convergence::run(const Wish& wish) {

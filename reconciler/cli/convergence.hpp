@@ -60,6 +60,11 @@ class Convergence {
     std::stop_token stop_;
 };
 
+/// As Convergence::begin, waiting for another run to end if one is at work: for what must become true, not only known.
+[[nodiscard]] base::Result<Convergence> begin_within(std::chrono::seconds time, const specs::SafeSpec& spec,
+                                                     const driver::Places& places, const driver::KeyRing& keys,
+                                                     const Surroundings& around);
+
 /// Runs it again until nothing is left to close; past `deadline` with force, a few times. The last report.
 [[nodiscard]] base::Result<model::Report> close_until_closed(Convergence& convergence, model::Mode mode,
                                                              std::chrono::seconds deadline, Format format,

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
 #include "reconciler/cli/convergence.hpp"
 #include "reconciler/cli/people.hpp"
@@ -14,9 +13,7 @@ namespace safe::cli {
 namespace {
 
 using base::Result;
-using Clock = std::chrono::steady_clock;
 
-constexpr auto between_tries = std::chrono::milliseconds(200);
 constexpr std::size_t longest_reason = 500;
 
 struct Options {
@@ -36,16 +33,6 @@ Result<void> check_reason(const std::string& reason) {
                        fmt::format("one line of at most {} bytes", longest_reason), base::Error::Kind::refused});
 }
 
-/// Another run may be at work on the safe: it is waited for, because the lock must become true, not only known.
-Result<Convergence> begin_by(Clock::time_point end, const specs::SafeSpec& spec, const driver::Places& places,
-                             const driver::KeyRing& keys, const Surroundings& around) {
-    for (;;) {
-        Result<Convergence> convergence = Convergence::begin(spec, places, keys, around);
-        if (convergence || Clock::now() >= end || around.stop.stop_requested()) return convergence;
-        std::this_thread::sleep_for(between_tries);
-    }
-}
-
 ExitCode lock(const Options& options, const Surroundings& around) {
     const Format format = options.spec.format;
     const std::optional<specs::SafeSpec> spec = load(options.spec);
@@ -60,7 +47,7 @@ ExitCode lock(const Options& options, const Surroundings& around) {
             return base::fail(locked.error());
         if (format == Format::text) fmt::print("safe {} is locked: nobody can open it\n\n", *spec->safe);
         const std::chrono::seconds deadline(spec->deadlines.lock.value.seconds);
-        Result<Convergence> convergence = begin_by(Clock::now() + deadline, *spec, places, no_key, around);
+        Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
         if (!convergence) return base::fail(convergence.error());
         return close_until_closed(*convergence, model::Mode::locked, deadline, format, around.stop);
     };

@@ -1,10 +1,11 @@
-// safectl open: a member's password becomes the key with which one convergence to *open* runs. What cannot be opened is
-// closed again before the command ends.
+// safectl open: a member proves their key and is inside; the safe converges to *open* with that key. What cannot be
+// opened is closed again before the command ends, unless others are inside.
 #include <fmt/format.h>
 
 #include "reconciler/applying/opening.hpp"
 #include "reconciler/cli/convergence.hpp"
-#include "reconciler/cli/password.hpp"
+#include "reconciler/cli/people.hpp"
+#include "reconciler/intent/requests.hpp"
 
 namespace safe::cli {
 namespace {
@@ -12,68 +13,103 @@ namespace {
 using base::Error;
 using base::Result;
 
+/// Whoever opens a safe without a vault: nobody has a key to it.
+constexpr std::string_view without_key = "root";
+
 struct Options {
     SpecOptions spec;
     std::string user;  // empty: nobody's key
     std::optional<int> password_fd;
+    std::string length = "8h";
+    bool now = false;
 };
 
 void declare(CLI::App& app, Options& options) {
     add_safe(app, options.spec);
     app.add_option("--user", options.user, "whose key; the password is asked for")->option_text("NAME");
     add_password(app, options.password_fd);
+    app.add_flag("--now", options.now, "although it was closed a moment ago");
+    app.add_option("--for", options.length, "how long to stay inside: 90m, 8h, 2d (8h)")->option_text("TIME");
 }
 
-Result<void> check_user(const specs::SafeSpec& spec, const std::string& user) {
-    if (spec.users.empty()) return {};
-    for (const specs::UserSpec& known : spec.users)
-        if (known.name == user) return {};
-    return base::fail({"open safe", *spec.safe, "nobody in the spec is called " + user,
-                       "give the name of one of its users", Error::Kind::refused});
-}
-
-Result<void> put_key(const Options& options, const specs::SafeSpec& spec, driver::KeyRing& keys) {
+/// Judged before anybody is asked for a password.
+Result<std::string> who_opens(const Options& options, const specs::SafeSpec& spec) {
     if (spec.vault() == nullptr) {
-        if (options.user.empty() && !options.password_fd) return {};
+        if (options.user.empty() && !options.password_fd) return std::string(without_key);
         return base::fail({"use a key for safe", *spec.safe, "it has no vault: no key opens anything in it",
                            "leave --user and --password-fd out", Error::Kind::refused});
     }
     if (options.user.empty())
         return base::fail({"open safe", *spec.safe, "it has a vault, and nobody's key is given",
                            "say whose: --user NAME", Error::Kind::refused});
-    if (Result<void> known = check_user(spec, options.user); !known) return known;
-    Result<base::Secret> password = read_password("password of " + options.user, options.password_fd);
-    if (!password) return base::fail(password.error());
-    keys.put({options.user, std::move(*password)});
-    return {};
+    if (spec.users.empty()) return options.user;
+    const Result<const specs::UserSpec*> known = intent::known_user(spec, options.user);
+    return known ? Result<std::string>(options.user) : base::fail(known.error());
 }
 
-/// What has failed is told before it is closed again, by the report of the first run.
-Result<model::Report> open_or_close(Convergence& convergence, const Wish& open) {
-    Result<model::Report> report = convergence.run(open);
-    if (!report || !applying::must_close_again(*report)) return report;
-    if (open.format == Format::text) fmt::print("\nopening failed: the safe is being closed again\n\n");
-    Wish close = open;
-    close.mode = model::Mode::closed;
-    Result<model::Report> closed = convergence.run(close);
-    if (!closed) return closed;
-    return report;
-}
+class Opening {
+ public:
+    Opening(const specs::SafeSpec& spec, const Options& options, const Surroundings& around)
+        : spec_(spec), options_(options), around_(around), places_(places_of(spec, options.spec)) {}
+
+    Result<model::Report> run() {
+        const Result<std::string> user = who_opens(options_, spec_);
+        if (!user) return base::fail(user.error());
+        const Result<std::chrono::seconds> length = intent::parse_length(options_.length);
+        if (!length) return base::fail(length.error());
+        Result<People> people = People::at(places_);
+        if (!people) return base::fail(people.error());
+        const Result<intent::Snapshot> intent = people->store().snapshot();
+        if (!intent) return base::fail(intent.error());
+        if (Result<void> may = intent::may_open(spec_, *intent, *user, people->now(), options_.now); !may)
+            return base::fail(may.error());
+        // Before the password: nobody types one only to hear that another run is at work.
+        Result<Convergence> convergence = Convergence::begin(spec_, places_, keys_, around_);
+        if (!convergence) return base::fail(convergence.error());
+        if (Result<void> let_in = log_in(*people, *user); !let_in) return base::fail(let_in.error());
+        if (Result<void> begun = people->store().begin_local(*user, *length, people->now()); !begun)
+            return base::fail(begun.error());
+        return open_or_close(*convergence, *people, *user);
+    }
+
+ private:
+    Result<void> log_in(People& people, const std::string& user) {
+        if (spec_.vault() == nullptr) return {};
+        Result<base::Secret> password =
+            people.log_in({spec_, places_, keys_}, user, options_.password_fd, around_.builtin);
+        if (!password) return base::fail(password.error());
+        keys_.put({user, std::move(*password)});
+        return {};
+    }
+
+    /// Nobody stays inside a safe that did not open. What has failed is told before it is closed again, by the report
+    /// of the first run.
+    Result<model::Report> open_or_close(Convergence& convergence, People& people, const std::string& user) {
+        const Format format = options_.spec.format;
+        Result<model::Report> report = convergence.run({.mode = model::Mode::open, .yes = true, .format = format});
+        const bool refused = report && report->rounds == 0 && !report->remaining.refusals.empty();
+        if (report && !refused && !applying::must_close_again(*report)) return report;
+        if (Result<void> left = people.store().void_local(user); !left) return base::fail(left.error());
+        if (!report || refused) return report;
+        const Result<intent::Effective> effective = effective_of(spec_, places_);
+        if (!effective) return base::fail(effective.error());
+        if (effective->mode == model::Mode::open) return report;
+        if (format == Format::text) fmt::print("\nopening failed: the safe is being closed again\n\n");
+        const Result<model::Report> closed = convergence.run({.mode = effective->mode, .yes = true, .format = format});
+        return closed ? report : closed;
+    }
+
+    const specs::SafeSpec& spec_;
+    const Options& options_;
+    const Surroundings& around_;
+    driver::Places places_;
+    driver::KeyRing keys_;
+};
 
 ExitCode open(const Options& options, const Surroundings& around) {
-    const Format format = options.spec.format;
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
-    driver::KeyRing keys;
-    const auto converge = [&]() -> Result<model::Report> {
-        const Result<model::Mode> mode = mode_of(*spec, specs::WantedMode::open);
-        if (!mode) return base::fail(mode.error());
-        if (const Result<void> key = put_key(options, *spec, keys); !key) return base::fail(key.error());
-        Result<Convergence> convergence = Convergence::begin(*spec, places_of(*spec, options.spec), keys, around);
-        if (!convergence) return base::fail(convergence.error());
-        return open_or_close(*convergence, {.mode = *mode, .yes = true, .format = format});
-    };
-    return exit_code_of(converge(), format);
+    return exit_code_of(Opening(*spec, options, around).run(), options.spec.format);
 }
 
 }  // namespace

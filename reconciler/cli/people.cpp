@@ -10,7 +10,6 @@
 #include "reconciler/cli/convergence.hpp"
 #include "reconciler/cli/password.hpp"
 #include "reconciler/cli/wrong_passwords.hpp"
-#include "reconciler/members/back_off.hpp"
 #include "reconciler/members/proof.hpp"
 
 namespace safe::cli {
@@ -41,31 +40,65 @@ Result<People> People::at(const driver::Places& places) {
     return People(std::move(*store), std::move(*now));
 }
 
+namespace {
+
+std::unexpected<Error> refuse(const std::string& user, std::string cause, std::string advice) {
+    return base::fail({"prove the key of", user, std::move(cause), std::move(advice), Error::Kind::refused});
+}
+
+/// Ready for a password to come into this process.
+Result<std::unique_ptr<members::VaultKeys>> vault_of(const driver::Setting& setting, const std::string& user,
+                                                     const Builtin& builtin) {
+    if (setting.spec.vault() == nullptr)
+        return refuse(user, "the spec has no vault to prove it against", "declare one");
+    std::unique_ptr<members::VaultKeys> vault = builtin.make_vault_keys(setting);
+    if (!vault) return refuse(user, "this build of safectl is without the plugin luks", "use a build that has it");
+    if (Result<void> forbidden = forbid_core_dumps(); !forbidden) return base::fail(forbidden.error());
+    return vault;
+}
+
+Result<void> ask_directory(const driver::Setting& setting, const std::string& user, const base::Secret& key,
+                           const Builtin& builtin) {
+    if (!setting.spec.directory) return {};
+    const std::unique_ptr<members::Directory> directory = builtin.make_directory(setting);
+    if (!directory) return refuse(user, "this build of safectl is without the plugin ldap", "use one that has it");
+    // Out of reach is no verdict: the vault's is the final one.
+    if (const Result<bool> taken = directory->binds(user, key); !taken || *taken) return {};
+    return refuse(user, "the directory does not take this password: it was replaced, or the enrolment is unfinished",
+                  "use the new one, or finish it: safectl user enrol " + user);
+}
+
+}  // namespace
+
 Result<void> People::prove(const driver::Setting& setting, const std::string& user, std::optional<int> password_fd,
                            const Builtin& builtin) {
-    const auto refuse = [&](std::string cause, std::string advice) {
-        return base::fail({"prove the key of", user, std::move(cause), std::move(advice), Error::Kind::refused});
-    };
-    if (setting.spec.vault() == nullptr) return refuse("the spec has no vault to prove it against", "declare one");
-    const std::unique_ptr<members::VaultKeys> vault = builtin.make_vault_keys(setting);
-    if (!vault) return refuse("this build of safectl is without the plugin luks", "use a build that has it");
-    if (Result<void> forbidden = forbid_core_dumps(); !forbidden) return forbidden;
-    const Result<members::VaultHeader> header = vault->read();
+    const Result<std::unique_ptr<members::VaultKeys>> vault = vault_of(setting, user, builtin);
+    if (!vault) return base::fail(vault.error());
+    const Result<members::VaultHeader> header = (*vault)->read();
     if (!header) return base::fail(header.error());
     const Result<base::Secret> password = read_password("password of " + user, password_fd);
     if (!password) return base::fail(password.error());
     WrongPasswords attempts(store_);
-    members::BackOff back_off(attempts, now_.wall);
-    if (Result<void> admitted = back_off.admit(user, intent::local_source); !admitted) return admitted;
-    const Result<members::Keys> keys = members::derive_keys(*password, header->derivation, user);
-    const Result<std::optional<members::Keyslot>> opened =
-        keys ? vault->prove(user, keys->luks) : base::fail(keys.error());
-    if (!opened) {
-        if (Result<void> undone = back_off.was_not_tried(user, intent::local_source); !undone) return undone;
-        return base::fail(opened.error());
-    }
-    if (!*opened) return refuse("the password is wrong", "type it again; each wrong one makes the next wait longer");
-    return back_off.was_right(user, intent::local_source);
+    const Result<members::Proof> proof = members::prove({**vault, attempts}, *header, user, *password);
+    return proof ? Result<void>() : base::fail(proof.error());
+}
+
+Result<base::Secret> People::log_in(const driver::Setting& setting, const std::string& user,
+                                    std::optional<int> password_fd, const Builtin& builtin) {
+    const Result<std::unique_ptr<members::VaultKeys>> vault = vault_of(setting, user, builtin);
+    if (!vault) return base::fail(vault.error());
+    const Result<bool> made = (*vault)->is_made();
+    if (!made) return base::fail(made.error());
+    const Result<members::VaultHeader> header = *made ? (*vault)->read() : members::VaultHeader();
+    if (!header) return base::fail(header.error());
+    Result<base::Secret> password = read_password("password of " + user, password_fd);
+    if (!password || !*made) return password;
+    WrongPasswords attempts(store_);
+    const Result<members::Proof> proof = members::prove({**vault, attempts}, *header, user, *password);
+    if (!proof) return base::fail(proof.error());
+    if (Result<void> taken = ask_directory(setting, user, proof->keys.directory, builtin); !taken)
+        return base::fail(taken.error());
+    return password;
 }
 
 void print_done(const std::string& sentence, Format format) {

@@ -29,10 +29,11 @@ void declare(CLI::App& app, Options& options) {
 ExitCode plan(const Options& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
-    const base::Result<model::Mode> mode = mode_of(*spec, options.mode);
+    const driver::Places places = places_of(*spec, options.spec);
+    const base::Result<model::Mode> mode = mode_of(*spec, places, options.mode);
     if (!mode) return report_error(mode.error(), options.spec.format);
     const driver::KeyRing no_key;
-    applying::DriverSet drivers(around.builtin.make_drivers({*spec, places_of(*spec, options.spec), no_key}));
+    applying::DriverSet drivers(around.builtin.make_drivers({*spec, places, no_key}));
     const applying::Goal goal{
         .spec = *spec, .mode = *mode, .limits = {}, .refusals = around.builtin.missing_plugins(*spec)};
     const model::Plan plan = applying::look_and_plan(goal, drivers, {.stop = around.stop}).plan;

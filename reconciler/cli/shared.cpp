@@ -5,8 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "reconciler/cli/commands.hpp"
-#include "reconciler/intent/effective_mode.hpp"
+#include "reconciler/cli/people.hpp"
 #include "specs/loader.hpp"
 
 namespace safe::cli {
@@ -17,14 +16,20 @@ std::optional<specs::SafeSpec> load(const SpecOptions& options) {
     return std::move(loaded.spec);
 }
 
-base::Result<model::Mode> mode_of(const specs::SafeSpec& spec, std::optional<specs::WantedMode> asked) {
-    if (asked && *asked != specs::WantedMode::locked && *spec.mode == specs::WantedMode::locked)
+base::Result<model::Mode> mode_of(const specs::SafeSpec& spec, const driver::Places& places,
+                                  std::optional<specs::WantedMode> asked) {
+    const base::Result<intent::Effective> effective = effective_of(spec, places);
+    if (!effective) return base::fail(effective.error());
+    if (!asked) return effective->mode;
+    const model::Mode mode = intent::effective_mode(*asked);
+    if (effective->mode == model::Mode::locked && mode != model::Mode::locked)
         return base::fail({.attempt = "use another mode than locked for",
                            .object = "safe " + *spec.safe,
-                           .cause = fmt::format("{} says mode: locked", to_text(spec.mode.at)),
-                           .advice = "a lock in the file is lifted by changing the file",
+                           .cause = effective->reasons.front(),
+                           .advice = "a lock in the file is lifted by changing the file, any other by a super-user: "
+                                     "safectl unlock --user NAME",
                            .kind = base::Error::Kind::refused});
-    return intent::effective_mode(asked.value_or(*spec.mode));
+    return mode;
 }
 
 driver::Places places_of(const specs::SafeSpec& spec, const SpecOptions& options) {

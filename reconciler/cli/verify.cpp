@@ -23,9 +23,10 @@ void declare(CLI::App& app, Options& options) {
 ExitCode verify(const Options& options, const Surroundings& /*around*/) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
-    const base::Result<model::Mode> mode = mode_of(*spec, options.mode);
+    const driver::Places places = places_of(*spec, options.spec);
+    const base::Result<model::Mode> mode = mode_of(*spec, places, options.mode);
     if (!mode) return report_error(mode.error(), options.spec.format);
-    const verify::Report report = verify::verify(verify::System(), *spec, places_of(*spec, options.spec), *mode);
+    const verify::Report report = verify::verify(verify::System(), *spec, places, *mode);
     const std::string proved = fmt::format("safe {} is {}", *spec->safe, model::to_text(*mode));
     const std::string failed = fmt::format("safe {} is NOT proved {}", *spec->safe, model::to_text(*mode));
     fmt::print("{}", options.spec.format == Format::json

@@ -46,8 +46,8 @@ Result<const specs::UserSpec*> known_super_user(const specs::SafeSpec& spec, std
     return refuse("use", "the user " + std::string(name), "they are no super-user", "a user with super: true can");
 }
 
-Result<void> may_open(const specs::SafeSpec& spec, const Snapshot& intent, std::string_view user, const Now& now) {
-    if (Result<const specs::UserSpec*> known = known_user(spec, user); !known) return base::fail(known.error());
+Result<void> may_open(const specs::SafeSpec& spec, const Snapshot& intent, std::string_view user, const Now& now,
+                      bool despite_hold) {
     const std::string who = fmt::format("safe {} for {}", *spec.safe, user);
     if (intent.lock)
         return refuse("open", who, fmt::format("it is locked by {}: {}", intent.lock->by, intent.lock->reason),
@@ -55,10 +55,10 @@ Result<void> may_open(const specs::SafeSpec& spec, const Snapshot& intent, std::
     if (*spec.mode == specs::WantedMode::locked || *spec.mode == specs::WantedMode::closed)
         return refuse("open", who, fmt::format("{} says mode: {}", to_text(spec.mode.at), specs::to_text(*spec.mode)),
                       "it holds against any login; change the file");
-    if (intent.hold && holds(*intent.hold, now))
+    if (intent.hold && holds(*intent.hold, now) && !despite_hold)
         return refuse(
             "open", who, "it was closed a moment ago, and logins are refused for a while",
-            fmt::format("try again in {} s",
+            fmt::format("try again in {} s, or say --now",
                         std::chrono::ceil<std::chrono::seconds>(intent.hold->until - now.since_boot).count()));
     return {};
 }

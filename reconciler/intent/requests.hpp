@@ -16,10 +16,11 @@ namespace safe::intent {
 /// The same, and a super-user.
 [[nodiscard]] base::Result<const specs::UserSpec*> known_super_user(const specs::SafeSpec& spec, std::string_view name);
 
-/// Whether `user` may log in now: not while the safe is locked (super-users may then reach the service VMs, without
-/// opening anything: that is the gateway's), closed by its file, or held after a close.
+/// Whether the safe may be opened now: not while it is locked (super-users may then reach the service VMs, without
+/// opening anything: that is the gateway's), closed by its file, or held after a close. The hold is for
+/// what reconnects by itself: a person who asks for it in so many words (`despite_hold`) is let in. `user`: for whom.
 [[nodiscard]] base::Result<void> may_open(const specs::SafeSpec& spec, const Snapshot& intent, std::string_view user,
-                                          const Now& now);
+                                          const Now& now, bool despite_hold = false);
 
 /// A new task, or an extension of the owner's own: never a shorter one. 1 minute to 7 days from now.
 [[nodiscard]] base::Result<Task> new_task(const specs::SafeSpec& spec, const Snapshot& intent, const std::string& name,

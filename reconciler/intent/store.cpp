@@ -36,7 +36,8 @@ fs::path marker_in(const fs::path& state_dir) { return state_dir / "intent.made"
 Result<bool> is_there(const fs::path& path) {
     struct stat status{};
     if (::lstat(path.c_str(), &status) == 0) return true;
-    if (errno == ENOENT) return false;
+    // ENOTDIR: something else lies in the way, so that there can be none.
+    if (errno == ENOENT || errno == ENOTDIR) return false;
     return base::fail({.attempt = "look at", .object = path.string(), .cause = base::errno_text(errno)});
 }
 
@@ -196,6 +197,11 @@ Result<void> Store::begin_local(const std::string& user, std::chrono::seconds le
         return set("INSERT OR REPLACE INTO session VALUES(?1,?2,?2,?3,?4,?5,NULL)",
                    {std::string(local_source), user, now.boot, cell(now.since_boot), cell(now.since_boot + length)});
     });
+}
+
+Result<void> Store::void_local(const std::string& user) {
+    return transaction(
+        [&] { return set("DELETE FROM session WHERE source=?1 AND user=?2", {std::string(local_source), user}); });
 }
 
 Result<void> Store::leave(const std::string& user, const Now& now) {

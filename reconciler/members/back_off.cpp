@@ -21,7 +21,8 @@ base::Result<void> BackOff::admit(std::string_view user, std::string_view source
     if (!attempts) return base::fail(attempts.error());
     const seconds delay = delay_after(attempts->wrong);
     const auto since = now_ - attempts->last;
-    if (attempts->wrong > 0 && since < delay) {
+    // The last one may lie a little ahead: the store keeps whole seconds.
+    if (delay > seconds(0) && since < delay) {
         const seconds left = std::min(delay, std::chrono::ceil<seconds>(delay - since));
         return base::fail({"try a password of", std::string(user),
                            std::to_string(attempts->wrong) + " wrong ones were typed from " + std::string(source),

@@ -86,7 +86,7 @@ Result<Proof> prove_sponsor(const Parts& parts, const VaultHeader& header, std::
     if (!entry) return base::fail(entry.error());
     if (!*entry)
         return refuse("be sponsored by", sponsor, "the directory has no entry of that name", "apply the spec first");
-    Result<Proof> proof = prove(parts, header, sponsor, password);
+    Result<Proof> proof = prove(parts.gate(), header, sponsor, password);
     if (!proof) return proof;
     if (!counts(proof->keyslot, **entry))
         return refuse("be sponsored by", sponsor, "that password was replaced by another", "use the present one");
@@ -104,7 +104,7 @@ bool is_enrolled(const Start& start, std::string_view user) {
 
 /// With their own key: the keyslot is there, only the directory does not know of it.
 Result<Done> enrol_oneself(const Parts& parts, const Start& start, std::string_view user, const Secret& password) {
-    const Result<Proof> proof = prove(parts, start.header, user, password);
+    const Result<Proof> proof = prove(parts.gate(), start.header, user, password);
     if (!proof) return base::fail(proof.error());
     return commit(parts, start.entry, proof->keyslot, proof->keys.directory, false);
 }
@@ -164,7 +164,7 @@ Result<Done> change_password(const Parts& parts, std::string_view user, const Se
     if (start->header.room < 1)
         return refuse("change the password of", user, "the vault's header has no room for the new keyslot",
                       "revoke somebody first");
-    const Result<Proof> proof = prove(parts, start->header, user, old_password);
+    const Result<Proof> proof = prove(parts.gate(), start->header, user, old_password);
     if (!proof) return base::fail(proof.error());
     if (!counts(proof->keyslot, start->entry))
         return refuse("change the password of", user, "the old password was replaced by another already",

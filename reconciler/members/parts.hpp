@@ -22,6 +22,14 @@ struct Member {
     bool super = false;
 };
 
+/// What a password is tried on, and who counts the wrong ones.
+struct Gate {
+    VaultKeys& vault;
+    AttemptStore& attempts;
+    std::string source = "local";  // where the password is typed
+    std::function<std::chrono::system_clock::time_point()> now = std::chrono::system_clock::now;
+};
+
 struct Parts {
     VaultKeys& vault;
     Directory& directory;
@@ -32,6 +40,7 @@ struct Parts {
     /// Ends the live connections of a user, before anything else of a revocation; empty where there can be none.
     std::function<base::Result<void>(std::string_view user)> disconnect = nullptr;
 
+    [[nodiscard]] Gate gate() const { return {vault, attempts, source, now}; }
     /// nullptr when nobody of that name is in the spec.
     [[nodiscard]] const Member* member(std::string_view name) const;
 };

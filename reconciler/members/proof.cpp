@@ -16,8 +16,8 @@ std::unexpected<Error> wrong_password(std::string_view user) {
 }
 
 /// The cause of what went wrong stays what is reported, even if taking back the attempt fails too: then it counts.
-std::unexpected<Error> not_tried(BackOff& back_off, const Parts& parts, std::string_view user, Error error) {
-    static_cast<void>(back_off.was_not_tried(user, parts.source));
+std::unexpected<Error> not_tried(BackOff& back_off, const Gate& gate, std::string_view user, Error error) {
+    static_cast<void>(back_off.was_not_tried(user, gate.source));
     return base::fail(std::move(error));
 }
 
@@ -38,28 +38,27 @@ Result<Keys> derive_keys(const base::Secret& password, const Derivation& derivat
     return Keys{*std::move(luks), *std::move(directory)};
 }
 
-Result<Proof> prove(const Parts& parts, const VaultHeader& header, std::string_view user,
-                    const base::Secret& password) {
+Result<Proof> prove(const Gate& gate, const VaultHeader& header, std::string_view user, const base::Secret& password) {
     const bool has_one = std::ranges::any_of(
         header.keyslots, [user](const Keyslot& keyslot) { return keyslot.user == user && keyslot.slot; });
     if (!has_one)
         return base::fail({"prove", std::string(user) + "'s password", "no keyslot of the vault is theirs",
                            "name a member that `safectl user list` shows as enrolled", Error::Kind::refused});
-    BackOff back_off(parts.attempts, parts.now());
-    if (Result<void> admitted = back_off.admit(user, parts.source); !admitted) return base::fail(admitted.error());
+    BackOff back_off(gate.attempts, gate.now());
+    if (Result<void> admitted = back_off.admit(user, gate.source); !admitted) return base::fail(admitted.error());
     Result<Keys> keys = derive_keys(password, header.derivation, user);
-    if (!keys) return not_tried(back_off, parts, user, keys.error());
-    const Result<std::optional<Keyslot>> opened = parts.vault.prove(user, keys->luks);
-    if (!opened) return not_tried(back_off, parts, user, opened.error());
+    if (!keys) return not_tried(back_off, gate, user, keys.error());
+    const Result<std::optional<Keyslot>> opened = gate.vault.prove(user, keys->luks);
+    if (!opened) return not_tried(back_off, gate, user, opened.error());
     if (!*opened) return wrong_password(user);
-    if (Result<void> forgiven = back_off.was_right(user, parts.source); !forgiven) return base::fail(forgiven.error());
+    if (Result<void> forgiven = back_off.was_right(user, gate.source); !forgiven) return base::fail(forgiven.error());
     return Proof{**opened, *std::move(keys)};
 }
 
 Result<Login> log_in(const Parts& parts, std::string_view user, const base::Secret& password) {
     const Result<VaultHeader> header = parts.vault.read();
     if (!header) return base::fail(header.error());
-    Result<Proof> proof = prove(parts, *header, user, password);
+    Result<Proof> proof = prove(parts.gate(), *header, user, password);
     if (!proof) return base::fail(proof.error());
     const Result<bool> taken = parts.directory.binds(user, proof->keys.directory);
     if (!taken) return Login{*std::move(proof), taken.error()};

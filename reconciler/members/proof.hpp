@@ -21,7 +21,7 @@ struct Proof {
 /// Costs one key derivation and the opening of a keyslot. The attempt is counted before it is made and forgiven when it
 /// was right. Refused: the wrong password; too many wrong ones lately; nobody of that name has a keyslot. For an
 /// attempt that could not be made (out of memory, the header is out of reach) the error says so, and it does not count.
-[[nodiscard]] base::Result<Proof> prove(const Parts& parts, const VaultHeader& header, std::string_view user,
+[[nodiscard]] base::Result<Proof> prove(const Gate& gate, const VaultHeader& header, std::string_view user,
                                         const base::Secret& password);
 
 /// A whole login: as prove(), and the directory must take the other key, if it can be reached (R30: the vault is the

@@ -60,7 +60,10 @@ class VaultKeys {
     VaultKeys& operator=(VaultKeys&&) = delete;
     virtual ~VaultKeys() = default;
 
-    /// Only reads.
+    /// False when the vault has not been formatted yet: the first key that is given will be its first. Only looks.
+    [[nodiscard]] virtual base::Result<bool> is_made() = 0;
+
+    /// Only reads. A vault that is not attached is read as it was last seen.
     [[nodiscard]] virtual base::Result<VaultHeader> read() = 0;
 
     /// Which of `user`'s keyslots `key` opens, the newest generation tried first; nullopt when it opens none of them

@@ -140,8 +140,8 @@ class Plan(Case):
         self.assertNotIn("  + vm/", result.stdout, "what is unknown is never taken for absent")
 
     def test_what_cannot_be_handled_is_refused_by_name(self):
-        self.spec.write_text(SPEC.replace("suspend: ram", VAULT + "suspend: disk"))
-        self.assertIn("suspend", self.plan(status=4).stdout)
+        self.spec.write_text(SPEC.replace("boot: { kernel: kernel.bin }", "image: kernel.bin, cloud-init: {}", 1))
+        self.assertIn("vms.gateway.cloud-init", self.plan(status=4).stdout)
 
     def test_a_lock_in_the_file_is_not_overruled(self):
         self.spec.write_text(SPEC.replace("safe: atlas", "safe: atlas\nmode: locked"))

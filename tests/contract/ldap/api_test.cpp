@@ -140,8 +140,9 @@ TEST_P(Contract, SearchesInPagesToTheEnd) {
 
 TEST_P(Contract, NamesOfAnyBytesStayNames) {
     ASSERT_TRUE(api->add(base_entry()));
-    const std::vector<std::string> hostile{"*)(uid=*",    "a,b",     "a+uid=b", " leading", "trailing ", "#hash",
-                                           "back\\slash", "quo\"te", "<>;=",    "é, ü",     "/",         "a=b",      "bob\0carol"s};
+    const std::vector<std::string> hostile{"*)(uid=*", "a,b",         "a+uid=b",    " leading", "trailing ",
+                                           "#hash",    "back\\slash", "quo\"te",    "<>;=",     "é, ü",
+                                           "/",        "a=b",         "bob\0carol"s};
     for (const std::string& name : hostile) {
         const Answer<void> added = api->add(person(name, name));
         ASSERT_TRUE(added) << name << ": " << to_text(added.error().error);

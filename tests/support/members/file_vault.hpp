@@ -29,6 +29,8 @@ class FileVault final : public members::VaultKeys {
         if (!store({{user, 1, 0, digest(key)}})) throw std::runtime_error("cannot write " + file_.string());
     }
 
+    base::Result<bool> is_made() override { return std::filesystem::exists(file_); }
+
     base::Result<members::VaultHeader> read() override {
         const auto lines = load();
         if (!lines) return base::fail(lines.error());

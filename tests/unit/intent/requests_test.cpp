@@ -37,17 +37,19 @@ std::string why(const base::Result<T>& refused) {
 TEST(MayOpen, WhoIsKnownAndNothingHoldsAgainst) {
     EXPECT_TRUE(may_open(spec(), {}, "bob", at(0s)));
     EXPECT_TRUE(may_open(spec(specs::WantedMode::open), {}, "bob", at(0s)));
-    EXPECT_THAT(why(may_open(spec(), {}, "mallory", at(0s))), HasSubstr("no such user"));
+    EXPECT_THAT(why(known_user(spec(), "mallory")), HasSubstr("no such user"));
     for (const char* user : {"alice", "bob"}) {
         Snapshot locked;
         locked.lock = Lock{"alice", "odd logins", at(0s).wall};
         EXPECT_THAT(why(may_open(spec(), locked, user, at(0s))), HasSubstr("locked by alice: odd logins"));
         EXPECT_THAT(why(may_open(spec(specs::WantedMode::closed), {}, user, at(0s))), HasSubstr("mode: closed"));
         EXPECT_THAT(why(may_open(spec(specs::WantedMode::locked), {}, user, at(0s))), HasSubstr("mode: locked"));
+        EXPECT_FALSE(may_open(spec(), locked, user, at(0s), true)) << "a lock is no hold";
     }
     Snapshot held;
     held.hold = Hold{"this-boot", 1300s};
     EXPECT_THAT(why(may_open(spec(), held, "bob", at(299s))), HasSubstr("closed a moment ago"));
+    EXPECT_TRUE(may_open(spec(), held, "bob", at(299s), true)) << "asked for in so many words";
     EXPECT_TRUE(may_open(spec(), held, "bob", at(300s)));
     EXPECT_TRUE(may_open(spec(), held, "bob", at(0s, "next-boot")));
 }
