@@ -115,11 +115,6 @@ TEST_F(LibvirtTest, WithoutANetworkVmsHaveNoInterface) {
 }
 
 TEST_F(LibvirtTest, WhatThisBuildCannotDoIsRefusedByName) {
-    const model::Plan refused =
-        plan(two_vms({{"suspend: ram", "suspend: disk\nvolumes: { vault: { role: vault, file: vault.img } }"}}),
-             Mode::closed);
-    ASSERT_EQ(refused.refusals.size(), 1U);
-    EXPECT_NE(refused.refusals[0].subject.find("suspend: disk"), std::string::npos);
     const model::Plan uplink = plan(two_vms({{"/24 }", "/24, uplink: { interface: eth0 } }"}}), Mode::closed);
     ASSERT_EQ(uplink.refusals.size(), 1U);
     EXPECT_NE(uplink.refusals[0].subject.find("network.uplink"), std::string::npos);
