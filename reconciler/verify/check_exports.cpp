@@ -46,6 +46,11 @@ bool same(const Wanted& wanted, const Export& there) {
     return wanted.path == there.path && wanted.client == there.client && wanted.read_only == there.read_only;
 }
 
+/// The way to something that this client may have, and no more than the way.
+bool leads_to(const Wanted& wanted, const Export& there) {
+    return there.pseudo_root && there.read_only && wanted.client == there.client && is_below(wanted.path, there.path);
+}
+
 }  // namespace
 
 std::vector<Finding> check_exports(const Scene& scene) {
@@ -66,7 +71,9 @@ std::vector<Finding> check_exports(const Scene& scene) {
         if (place == table) declared = exports;
         for (const Export& there : exports) {
             if (!is_below(there.path, scene.places.mount_root().string())) continue;
-            if (std::ranges::any_of(wanted, [&](const Wanted& one) { return same(one, there); })) continue;
+            if (std::ranges::any_of(wanted,
+                                    [&](const Wanted& one) { return same(one, there) || leads_to(one, there); }))
+                continue;
             lines.fault(std::string(place),
                         fmt::format("{} is exported to {}, {}", there.path, there.client,
                                     there.read_only ? "read-only" : "read-write"),

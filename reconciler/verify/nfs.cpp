@@ -32,7 +32,7 @@ std::vector<Export> parse_exports(std::string_view text) {
         const std::vector<std::string_view> words = words_of(line);
         if (line.starts_with('#') || words.empty()) continue;
         const std::string path = without_escapes(words[0]);
-        if (words.size() == 1) exports.push_back({path, "*", false});
+        if (words.size() == 1) exports.push_back({path, "*", false, false});
         for (const std::string_view word : std::span(words).subspan(1)) {
             const std::size_t begin = std::min(word.find('('), word.size());
             std::string_view options = word.substr(std::min(begin + 1, word.size()));
@@ -40,7 +40,8 @@ std::vector<Export> parse_exports(std::string_view text) {
             const std::vector<std::string_view> parts = parts_of(options, ',');
             std::string client(word.substr(0, begin));
             if (client.ends_with("/32")) client.resize(client.size() - 3);
-            exports.push_back({path, client.empty() ? "*" : client, std::ranges::find(parts, "ro") != parts.end()});
+            const auto says = [&](std::string_view option) { return std::ranges::find(parts, option) != parts.end(); };
+            exports.push_back({path, client.empty() ? "*" : client, says("ro"), says("v4root")});
         }
     }
     return exports;

@@ -14,6 +14,7 @@ struct Export {
     std::string path;
     std::string client;
     bool read_only = false;
+    bool pseudo_root = false;  // made by rpc.mountd: NFSv4's way to an export below it; shows names of directories only
 };
 
 /// Lines "path client(options) client(options)": etab of nfs-utils and the kernel's export cache. Lines that begin with

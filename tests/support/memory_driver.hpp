@@ -33,13 +33,18 @@ struct MemoryWorld {
 
 class MemoryDriver final : public driver::Driver {
  public:
-    MemoryDriver(MemoryWorld& world, std::vector<model::Kind> kinds, std::vector<model::Resource> desired)
+    using Desired = std::function<std::vector<model::Resource>(model::Mode)>;
+
+    MemoryDriver(MemoryWorld& world, std::vector<model::Kind> kinds, Desired desired)
         : world_(world), kinds_(std::move(kinds)), desired_(std::move(desired)) {}
+    /// The same in every mode.
+    MemoryDriver(MemoryWorld& world, std::vector<model::Kind> kinds, std::vector<model::Resource> desired)
+        : MemoryDriver(world, std::move(kinds), [all = std::move(desired)](model::Mode) { return all; }) {}
 
     [[nodiscard]] std::span<const model::Kind> kinds() const override { return kinds_; }
 
-    [[nodiscard]] driver::Desire desire(const specs::SafeSpec& /*spec*/, model::Mode /*mode*/) const override {
-        return {.resources = desired_, .refusals = {}};
+    [[nodiscard]] driver::Desire desire(const specs::SafeSpec& /*spec*/, model::Mode mode) const override {
+        return {.resources = desired_(mode), .refusals = {}};
     }
 
     [[nodiscard]] model::Snapshot observe(const driver::Scope& scope, const driver::Context& /*context*/) override {
@@ -112,7 +117,7 @@ class MemoryDriver final : public driver::Driver {
 
     MemoryWorld& world_;
     std::vector<model::Kind> kinds_;
-    std::vector<model::Resource> desired_;
+    Desired desired_;
 };
 
 }  // namespace safe::testing

@@ -14,6 +14,8 @@
 #include "reconciler/intent/store.hpp"
 #include "reconciler/members/proof.hpp"
 #include "tests/support/members/file_vault.hpp"
+#include "tests/support/members/memory_directory.hpp"
+#include "tests/support/memory_driver.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace safe::cli {
@@ -76,13 +78,23 @@ class PeoplesCommands : public ::testing::Test {
         std::vector<char*> argv;
         for (std::string& argument : arguments) argv.push_back(argument.data());
         const Builtin builtin{
-            .make_drivers = [](const driver::Setting&) { return std::vector<std::unique_ptr<driver::Driver>>(); },
+            .make_drivers =
+                [this](const driver::Setting&) {
+                    std::vector<std::unique_ptr<driver::Driver>> drivers;
+                    drivers.push_back(std::make_unique<testing::MemoryDriver>(
+                        world_, std::vector{model::Kind::mount}, [](model::Mode mode) {
+                            const auto there =
+                                mode == model::Mode::open ? model::Presence::present : model::Presence::absent;
+                            return std::vector{model::Resource{.id = mount, .presence = there}};
+                        }));
+                    return drivers;
+                },
             .missing_plugins = [](const specs::SafeSpec&) { return std::vector<model::Refusal>(); },
             .discard_state = [](const driver::Setting&, const std::string& vm) -> base::Result<std::string> {
                 return vm + " is discarded";
             },
             .make_vault_keys = [this](const driver::Setting&) { return std::make_unique<test::FileVault>(header()); },
-            .make_directory = [](const driver::Setting&) { return std::unique_ptr<members::Directory>(); }};
+            .make_directory = [this](const driver::Setting&) { return directory(); }};
         ::testing::internal::CaptureStdout();
         ::testing::internal::CaptureStderr();
         Said said;
@@ -94,9 +106,28 @@ class PeoplesCommands : public ::testing::Test {
         return said;
     }
 
+    [[nodiscard]] std::unique_ptr<members::Directory> directory() const {
+        auto directory = std::make_unique<test::MemoryDirectory>();
+        for (const auto& [user, word] : words_) {
+            const auto keys = members::derive_keys(secret(word), test::FileVault::derivation(), user);
+            directory->add_account(user);
+            if (!directory->set_password(user, std::nullopt, 1, keys->directory)) throw std::logic_error(user);
+        }
+        if (directory_is_down_) directory->fault = [](auto) { return test::MemoryDirectory::Fault::before; };
+        return directory;
+    }
     [[nodiscard]] intent::Snapshot kept() const { return *intent::Store::read(state()); }
+    [[nodiscard]] std::string mode() const {
+        return nlohmann::json::parse(safectl({"status", "--format", "json"}).out)["mode"];
+    }
+    [[nodiscard]] bool is_mounted() const { return world_.things.contains(mount); }
 
+    inline static const model::ResourceId mount{model::Kind::mount, {"vault"}};
     testing::TemporaryDirectory home_;
+    std::map<std::string, std::string> words_{
+        {"alice", "alice's word"}, {"bob", "bob's word"}, {"carol", "carol's word"}};  // as the directory has them
+    bool directory_is_down_ = false;
+    mutable testing::MemoryWorld world_;  // one volume, mounted while the safe is open
 };
 
 TEST_F(PeoplesCommands, ALockIsKeptAndShownAndASecondOneDoesNotReplaceIt) {
@@ -164,6 +195,108 @@ TEST_F(PeoplesCommands, ATaskIsAddedByItsOwnerAndCancelledByThemOrASuperUser) {
     for (const char* wrong : {"8d", "10s", "soon"})
         EXPECT_NE(safectl({"task", "add", "long", "--for", wrong, "--user", "bob"}, "bob's word").code, 0) << wrong;
     EXPECT_TRUE(kept().tasks.empty());
+}
+
+TEST_F(PeoplesCommands, WhoOpensIsInsideAndWhoClosesSendsEverybodyOut) {
+    EXPECT_EQ(mode(), "closed");
+    const Said opened = safectl({"open", "--user", "bob", "--for", "2h"}, "bob's word");
+    EXPECT_EQ(opened.code, 0) << opened.err << opened.out;
+    EXPECT_TRUE(is_mounted());
+    EXPECT_EQ(mode(), "open");
+    EXPECT_THAT(safectl({"status"}).out, HasSubstr("bob is inside"));
+    EXPECT_EQ(safectl({"open", "--user", "carol"}, "carol's word").code, 0) << "a second one joins";
+    EXPECT_EQ(kept().sessions.size(), 2U);
+    EXPECT_EQ(safectl({"plan", "--exit-code"}).code, 0) << "what is in effect is what is planned";
+
+    const Said closed = safectl({"close"});
+    EXPECT_EQ(closed.code, 0) << closed.err;
+    EXPECT_FALSE(is_mounted());
+    EXPECT_EQ(mode(), "closed");
+    EXPECT_TRUE(kept().sessions.empty());
+}
+
+TEST_F(PeoplesCommands, AfterACloseOnlyAPersonsWordOpensAgain) {
+    ASSERT_EQ(safectl({"close"}).code, 0);
+    const Said held = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(held.code, 4);
+    EXPECT_THAT(held.err, HasSubstr("--now"));
+    EXPECT_FALSE(is_mounted());
+    EXPECT_EQ(safectl({"open", "--user", "bob", "--now"}, "bob's word").code, 0);
+    EXPECT_TRUE(is_mounted());
+}
+
+TEST_F(PeoplesCommands, NobodyGetsInWithoutTheirOwnKey) {
+    EXPECT_EQ(safectl({"open"}).code, 4) << "nobody's";
+    EXPECT_EQ(safectl({"open", "--user", "mallory"}, "bob's word").code, 4) << "not of the spec";
+    const Said wrong = safectl({"open", "--user", "bob"}, "carol's word");
+    EXPECT_EQ(wrong.code, 4);
+    EXPECT_THAT(wrong.err, HasSubstr("wrong"));
+    // While somebody else is inside and everything is open already, a wrong password gets nobody in either.
+    ASSERT_EQ(safectl({"open", "--user", "carol"}, "carol's word").code, 0);
+    EXPECT_EQ(safectl({"open", "--user", "bob"}, "carol's word").code, 4);
+    EXPECT_EQ(kept().sessions.size(), 1U);
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    EXPECT_EQ(safectl({"open", "--user", "bob", "--now"}, "bob's word").code, 4) << "locked";
+    EXPECT_EQ(safectl({"apply", "--mode", "open", "--yes"}).code, 4) << "locked";
+    EXPECT_FALSE(is_mounted());
+}
+
+TEST_F(PeoplesCommands, TheDirectoryMustTakeThePasswordTooUnlessItCannotBeAsked) {
+    words_["bob"] = "bob's next word";
+    const Said replaced = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(replaced.code, 4);
+    EXPECT_THAT(replaced.err, HasSubstr("it was replaced"));
+    EXPECT_FALSE(is_mounted());
+    directory_is_down_ = true;
+    EXPECT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 0) << "the vault's verdict is the final one";
+}
+
+TEST_F(PeoplesCommands, WhatDoesNotOpenIsClosedAgainAndNobodyStaysInside) {
+    world_.failing.insert(mount);
+    const Said failed = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(failed.code, 1);
+    EXPECT_THAT(failed.out, HasSubstr("being closed again"));
+    EXPECT_TRUE(kept().sessions.empty());
+    EXPECT_EQ(mode(), "closed") << "without linger";
+    EXPECT_FALSE(kept().hold) << "it may be tried again at once";
+}
+
+TEST_F(PeoplesCommands, OneWhoseOpeningFailsPutsNobodyElseOut) {
+    ASSERT_EQ(safectl({"open", "--user", "carol"}, "carol's word").code, 0);
+    world_.things.clear();  // somebody meddled
+    world_.failing.insert(mount);
+    const Said failed = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(failed.code, 1);
+    EXPECT_THAT(failed.out, Not(HasSubstr("being closed again")));
+    ASSERT_EQ(kept().sessions.size(), 1U);
+    EXPECT_EQ(kept().sessions[0].user, "carol");
+    EXPECT_EQ(mode(), "open");
+}
+
+TEST_F(PeoplesCommands, ATaskKeepsItOpenUntilSomebodySaysOtherwise) {
+    ASSERT_EQ(safectl({"task", "add", "backup", "--for", "6h", "--user", "bob"}, "bob's word").code, 0);
+    ASSERT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 0);
+    const Said refused = safectl({"close"});
+    EXPECT_EQ(refused.code, 4);
+    EXPECT_THAT(refused.err, HasSubstr("backup"));
+    EXPECT_TRUE(is_mounted());
+    EXPECT_EQ(kept().sessions.size(), 1U) << "nothing was touched";
+    EXPECT_EQ(safectl({"close", "--cancel-tasks"}).code, 0);
+    EXPECT_FALSE(is_mounted());
+    EXPECT_TRUE(kept().tasks.empty());
+}
+
+TEST_F(PeoplesCommands, AFileThatSaysOpenIsNotClosedByWord) {
+    std::ofstream(home_.path() / "safe.yaml", std::ios::app) << "mode: open\n";
+    const Said refused = safectl({"close"});
+    EXPECT_EQ(refused.code, 4);
+    EXPECT_THAT(refused.err, HasSubstr("mode: open"));
+}
+
+TEST_F(PeoplesCommands, TheFirstKeyOfAVaultThatIsNotMadeYetCannotBeTried) {
+    fs::remove(header());
+    EXPECT_EQ(safectl({"open", "--user", "alice"}, "whatever alice likes").code, 0);
+    EXPECT_EQ(kept().sessions.size(), 1U);
 }
 
 TEST_F(PeoplesCommands, WithoutAHeaderNothingIsProvedAndNothingCounts) {

@@ -67,6 +67,17 @@ TEST_F(Open, TheSameMachineIsAnythingButClosed) {
         EXPECT_THAT(lines, Contains(StartsWith(std::string("fault ") + subject)));
 }
 
+TEST_F(Open, TheWayToAnExportIsNoExportOfItsOwn) {
+    const std::string there = "/srv/safe/atlas/data\t10.77.0.20/32(rw,sync)\n/srv/safe/atlas\t";
+    host.write("/proc/fs/nfsd/exports", there + "10.77.0.20/32(ro,root_squash,sync,v4root,fsid=0)\n");
+    EXPECT_THAT(found(), IsEmpty());
+    for (const char* other :
+         {"10.77.0.20/32(ro,sync)", "10.77.0.20/32(rw,sync,v4root)", "10.77.0.9/32(ro,sync,v4root)"}) {
+        host.write("/proc/fs/nfsd/exports", there + other + "\n");
+        EXPECT_THAT(found(), ElementsAre(HasSubstr("/srv/safe/atlas is exported"))) << other;
+    }
+}
+
 TEST_F(Open, AVolumeThatIsNotOpenedOrSuspendedOrNotEncrypted) {
     host.write("/sys/block/dm-2/dm/suspended", "1\n");
     EXPECT_THAT(found(), ElementsAre(HasSubstr("safe-atlas-data is suspended")));
