@@ -5,6 +5,7 @@
 #include "plugins/libvirt/deep_sleep.hpp"
 #include "plugins/libvirt/drivers.hpp"
 #include "plugins/libvirt/libvirt_lib.hpp"
+#include "plugins/libvirt/witnessed_api.hpp"
 
 namespace safe::libvirt {
 namespace {
@@ -35,6 +36,12 @@ Keep keep_of(const driver::Setting& setting) {
     return keep;
 }
 
+/// The connection that the drivers share. On this machine the kernel is asked, too, whether guests run.
+SharedApi connection(const Options& options) {
+    SharedApi api = make_libvirt_api(options.uri);
+    return options.uri.starts_with("qemu:///") ? witnessed(std::move(api), kernel_witness(options.safe)) : api;
+}
+
 }  // namespace
 
 Options options_of(const driver::Setting& setting) {
@@ -50,8 +57,7 @@ std::vector<std::unique_ptr<driver::Driver>> make_drivers(const driver::Setting&
 }
 
 std::vector<std::unique_ptr<driver::Driver>> make_drivers(const Options& options) {
-    const SharedApi api = make_libvirt_api(options.uri);
-    return make_drivers(options, api);
+    return make_drivers(options, connection(options));
 }
 
 std::vector<std::unique_ptr<driver::Driver>> make_drivers(const Options& options, const std::shared_ptr<Api>& api) {
@@ -68,7 +74,7 @@ std::vector<std::unique_ptr<driver::Driver>> make_drivers(const Options& options
 base::Result<std::string> discard_state(const driver::Setting& setting, const std::string& vm) {
     const Options options = options_of(setting);
     const Layout layout = layout_of(options);
-    const SharedApi api = make_libvirt_api(options.uri);
+    const SharedApi api = connection(options);
     const Sighting sighting = DomainFinder(api, layout).find(vm, View::live);
     const auto refuse = [&](std::string cause, std::string advice) {
         return base::fail({.attempt = "discard the saved state of",

@@ -29,13 +29,12 @@ rule() { nft -a list chain $table "$1" | grep -F "comment \"$2\"" || fail "no ru
 handle() { rule "$1" "$2" | sed 's/.*# handle //'; }
 # soon SECONDS COMMAND...: succeeds within the time.
 soon() {
-    local limit=$1
+    local limit=$1 end=$((SECONDS + $1))
     shift
-    for ((i = 0; i < limit * 10; i++)); do
-        ! "$@" >/dev/null 2>&1 || return 0
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || fail "not within $limit s: $*"
         sleep 0.1
     done
-    fail "not within $limit s: $*"
 }
 beats() { # VM: its console goes on telling that it lives
     local log=/var/lib/safe/atlas/logs/$1.log before
@@ -45,3 +44,75 @@ beats() { # VM: its console goes on telling that it lives
 }
 # boots VM: how many different boots its console tells of.
 boots() { grep -o 'boot=[^ ]*' "/var/lib/safe/atlas/logs/$1.log" | sort -u | wc -l; }
+
+# Guests that are probes obey their consoles; examples/images/probe/init says how.
+logs=/var/lib/safe/atlas/logs domain=atlas-
+console() { tr -d '\r' <"$logs/$1.log"; }
+# said VM NUMBER: what it has said to that so far
+said() { console "$1" | sed -n "s/^$2| //p"; }
+is_done() { console "$1" | grep "^told $2: status" >/dev/null; }
+# begin VM COMMAND...: has it obeyed, and leaves a number in $told, by which its answer is known; with & at the end it goes on
+# there. The line is held open until then: QEMU reads only while it is.
+begin() {
+    local vm=$1 line
+    shift
+    told=${EPOCHREALTIME/./}
+    exec {line}<>"$(virsh ttyconsole "$domain$vm")"
+    printf '%s %s\n' "$told" "$*" >&"$line"
+    soon 90 is_done "$vm" "$told"
+    exec {line}>&-
+}
+# tell VM COMMAND...: prints what it said, and returns its status.
+tell() {
+    begin "$@"
+    said "$1" "$told"
+    return "$(console "$1" | sed -n "s/^told $told: status //p" | head -n 1)"
+}
+
+# A probe that mounts writes its beats under a lock into beat-NAME; FILE is that file as the hypervisor sees it. What became of it is
+# told by comparing with what was noted before.
+last_beat() { grep '^heartbeat ' "$1" | tail -n 1; } # FILE
+word() { sed "s/.* $2=\([^ ]*\).*/\1/" <<<"$1"; }   # LINE NAME
+# note FILE: remembers where it stands
+note() { noted_line=$(last_beat "$1") noted_count=$(wc -l <"$1"); }
+# became FILE: asleep (nothing new), running, rebooted (another boot), or rolled back (an earlier beat of the same boot came again)
+became() {
+    local line expected got=''
+    line=$(last_beat "$1")
+    [ "$(wc -l <"$1")" -gt "$noted_count" ] || { echo asleep; return; }
+    [ "$(word "$line" boot)" = "$(word "$noted_line" boot)" ] || { echo rebooted; return; }
+    expected=$(word "$noted_line" beat)
+    for got in $(tail -n +$((noted_count + 1)) "$1" | sed -n 's/^heartbeat .* beat=\([0-9]*\) .*/\1/p'); do
+        [ "$got" -gt "$expected" ] || { echo "rolled back"; return; }
+        expected=$got
+    done
+    echo running
+}
+# is_locked FILE: somebody, for a guest the NFS server, holds a lock on it
+is_locked() { grep -q ":$(stat -c %i "$1") " /proc/locks; }
+
+# Faults that are made in here; those from outside (power, memory, storage) are asked for with the command outside.
+# fill FOLDER: nothing more fits on its filesystem, for root neither; give_back undoes it. What ext4 keeps for itself cannot be
+# had, so pieces get smaller until none fits.
+fill() {
+    local piece number=0
+    piece=$(($(stat -f -c '%f * %S' "$1")))
+    while [ "$piece" -ge 4096 ]; do
+        number=$((number + 1))
+        fallocate -l "$piece" "$1/.filled.$number" 2>/dev/null || piece=$((piece / 2))
+    done
+    ! dd if=/dev/zero of="$1/.filled.more" bs=64k count=1 conv=fsync status=none 2>/dev/null || fail "$1 is not full"
+}
+give_back() { rm -f "$1"/.filled.*; }
+# clock SECONDS: moves it, forward or with a minus back
+clock() { date -s "@$(($(date +%s) + $1))"; }
+# libvirtd stopped in order, killed, hung, and again as it was
+libvirtd_ends() { # SIGNAL
+    local pid
+    pid=$(pgrep -x libvirtd)
+    kill "-$1" "$pid"
+    soon 60 eval "! kill -0 $pid"
+}
+libvirtd_hangs() { kill -STOP "$(pgrep -x libvirtd)"; }
+libvirtd_goes_on() { kill -CONT "$(pgrep -x libvirtd)"; }
+libvirtd_starts() { libvirtd -d; soon 120 virsh -q list; }

@@ -82,6 +82,36 @@ TEST_F(BadDay, WithoutLibvirtdEverythingIsUnknownAndNothingAbsent) {
     EXPECT_EQ(steps(look_and_plan({.spec = spec, .mode = Mode::open}, set, {}).plan), "");
 }
 
+TEST_F(BadDay, ALibvirtdThatHasLostItsRecordsIsNotBelievedWhileGuestsRun) {
+    converge(two_vms(), Mode::open);
+    libvirtd_->stop();
+    const fs::path aside = home_.path() / "aside";
+    fs::create_directory(aside);
+    for (const char* folder : {"/etc/libvirt/qemu", "/run/libvirt/qemu", "/run/libvirt/network"}) {
+        libvirtd_->must({"cp", "-a", "--parents", folder, aside.string()});
+        libvirtd_->must({"rm", "-rf", folder});
+    }
+    libvirtd_->start();
+    ASSERT_EQ(domains(), "");
+    for (const Mode mode : {Mode::open, Mode::closed, Mode::locked}) {
+        const model::Plan blind = plan(two_vms(), mode);
+        EXPECT_TRUE(blind.steps.empty()) << steps(blind);
+        EXPECT_NE(steps(blind).find("unknown vm/gate"), std::string::npos) << steps(blind);
+        EXPECT_NE(steps(blind).find("unknown network/t"), std::string::npos) << steps(blind);
+        EXPECT_TRUE(apply(two_vms(), mode).outcomes.empty());
+        EXPECT_EQ(domains(), "");
+        EXPECT_EQ(libvirtd_->virsh({"net-list", "--all", "--name"}), "");
+    }
+    libvirtd_->stop();
+    for (const char* folder : {"/etc/libvirt/qemu", "/run/libvirt/qemu", "/run/libvirt/network"}) {
+        libvirtd_->must({"rm", "-rf", folder});
+        libvirtd_->must({"cp", "-a", aside.string() + folder, folder});
+    }
+    libvirtd_->start();
+    EXPECT_EQ(domains(), "t-desk running; t-gate running");
+    converge(two_vms(), Mode::open);
+}
+
 TEST_F(BadDay, AGuestThatCannotStartIsSaidAndTheOthersGoOn) {
     write("kernel", "this is no kernel");
     const model::Report report = apply(two_vms(), Mode::open);
