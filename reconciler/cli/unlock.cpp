@@ -1,8 +1,9 @@
 // safectl unlock: a super-user lifts the lock of safectl lock, with their key: being root is not being a member. The
-// safe is closed afterwards, and open for logins a few minutes later. A lock in the file is lifted by changing the
-// file.
+// safe then converges to closed, and is open for logins a few minutes later. A lock in the file is lifted by changing
+// the file.
 #include <fmt/format.h>
 
+#include "reconciler/cli/convergence.hpp"
 #include "reconciler/cli/people.hpp"
 #include "reconciler/intent/requests.hpp"
 
@@ -25,31 +26,46 @@ void declare(CLI::App& app, Options& options) {
     add_password(app, options.password_fd);
 }
 
-Result<std::string> lift(const Options& options, const specs::SafeSpec& spec, const Surroundings& around) {
-    const driver::Places places = places_of(spec, options.spec);
-    const driver::KeyRing no_key;
+/// Whether there was one.
+Result<bool> lift(const Options& options, const specs::SafeSpec& spec, People& people, const driver::Setting& setting,
+                  const Builtin& builtin) {
     if (Result<const specs::UserSpec*> user = intent::known_super_user(spec, options.user); !user)
         return base::fail(user.error());
-    Result<People> people = People::at(places);
-    if (!people) return base::fail(people.error());
-    const Result<intent::Snapshot> intent = people->store().snapshot();
+    const Result<intent::Snapshot> intent = people.store().snapshot();
     if (!intent) return base::fail(intent.error());
-    if (!intent->lock) return fmt::format("safe {} has no lock to lift", *spec.safe);
-    if (Result<void> proved = people->prove({spec, places, no_key}, options.user, options.password_fd, around.builtin);
-        !proved)
+    if (!intent->lock) return false;
+    if (Result<void> proved = people.prove(setting, options.user, options.password_fd, builtin); !proved)
         return base::fail(proved.error());
-    if (Result<void> lifted = people->store().unlock(people->now()); !lifted) return base::fail(lifted.error());
-    return fmt::format("safe {} is unlocked by {}, and closed; logins are let in again in {} minutes", *spec.safe,
-                       options.user, std::chrono::minutes(intent::close_hold).count());
+    if (Result<void> lifted = people.store().unlock(people.now()); !lifted) return base::fail(lifted.error());
+    return true;
 }
 
 ExitCode unlock(const Options& options, const Surroundings& around) {
+    const Format format = options.spec.format;
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
-    const Result<std::string> done = lift(options, *spec, around);
-    if (!done) return report_error(done.error(), options.spec.format);
-    print_done(*done, options.spec.format);
-    return success;
+    const driver::Places places = places_of(*spec, options.spec);
+    const driver::KeyRing no_key;
+    Result<People> people = People::at(places);
+    if (!people) return report_error(people.error(), format);
+    const Result<bool> lifted = lift(options, *spec, *people, {*spec, places, no_key}, around.builtin);
+    if (!lifted) return report_error(lifted.error(), format);
+    if (!*lifted) {
+        print_done(fmt::format("safe {} has no lock to lift", *spec->safe), format);
+        return success;
+    }
+    if (format == Format::text)
+        fmt::print("safe {} is unlocked by {}; logins are let in again in {} minutes\n\n", *spec->safe, options.user,
+                   std::chrono::minutes(intent::close_hold).count());
+    const auto converge = [&]() -> Result<model::Report> {
+        const Result<model::Mode> mode = mode_of(*spec, places, std::nullopt);
+        if (!mode) return base::fail(mode.error());
+        const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
+        Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
+        if (!convergence) return base::fail(convergence.error());
+        return convergence->run({.mode = *mode, .yes = true, .format = format});
+    };
+    return exit_code_of(converge(), format);
 }
 
 }  // namespace
