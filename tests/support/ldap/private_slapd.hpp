@@ -100,7 +100,7 @@ class PrivateSlapd {
                     listeners.c_str(), nullptr);
             ::_exit(127);
         }
-        for (int tries = 0; tries < 500; ++tries) {
+        for (int tries = 0; tries < 3000; ++tries) {
             const auto asked = base::run_process({"ldapwhoami", "-Q", "-Y", "EXTERNAL", "-H", local_uri()});
             if (asked && asked->status == 0) return;
             std::this_thread::sleep_for(std::chrono::milliseconds(20));
