@@ -1,8 +1,8 @@
 #include "plugins/libvirt/emulators.hpp"
 
+#include <array>
 #include <charconv>
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -14,9 +14,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// None of a process that has ended, before it is looked at or meanwhile. Not by iterator: that throws then.
 std::vector<std::string> arguments_of(const fs::path& process) {
     std::ifstream file(process / "cmdline", std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    std::string text;
+    for (std::array<char, 4096> piece{}; file.read(piece.data(), piece.size()) || file.gcount() > 0;)
+        text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
     std::vector<std::string> arguments;
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t end = std::min(text.find('\0', at), text.size());
