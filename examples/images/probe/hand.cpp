@@ -1,16 +1,14 @@
 // The probe's hand: what busybox cannot do for a test. One static program, so that it runs in a guest of two files.
 //
-//   hand beat FILE BOOT          each second a line "heartbeat boot=BOOT beat=N time=UTC" at the end of FILE, written
-//   through to the
-//                                disk, in one descriptor that is never opened again and under one fcntl lock that is
-//                                never taken again: a lock that was lost, or a file that went stale, shows. Says on
-//                                stdout when that changes
-//   hand serve PORT              a TCP server that sends everything back, to any number of clients
-//   hand talk ADDRESS PORT       one TCP connection, kept; each second a number is said; prints "heard N" for what
-//   comes back, and
-//                                "connected", "refused: …" or "ended: …"
-//   hand frame INTERFACE HEX     one Ethernet frame as it stands
-//   hand see INTERFACE MARK SECONDS      waits for a frame that holds MARK; prints "seen" or, status 1, "not seen"
+//   hand beat FILE BOOT     each second a line "heartbeat boot=BOOT beat=N time=UTC" at the end of FILE, through to
+//                           the disk, in one descriptor that is never opened again and under one fcntl lock that is
+//                           never taken again: a lock that was lost, or a file that went stale, shows. Says on stdout
+//                           when that changes
+//   hand serve PORT         a TCP server that sends everything back, to any number of clients
+//   hand talk ADDRESS PORT  one TCP connection, kept; each second a number is said; prints "heard N" for what comes
+//                           back, and "connected", "refused: …" or "ended: …"
+//   hand frame INTERFACE HEX           one Ethernet frame as it stands
+//   hand see INTERFACE MARK SECONDS    waits for a frame that holds MARK; prints "seen" or, status 1, "not seen"
 //
 // Exits with 2 on wrong arguments and 1 when it could not do what was asked, with the reason on stderr.
 #include <arpa/inet.h>
@@ -170,6 +168,11 @@ int frame(const char* interface, const char* hex) {
 int see(const char* interface, const char* mark, const char* seconds) {
     const int wire = raw(interface);
     if (wire < 0) return failed(interface);
+    // Or the network card itself would leave out what is tagged for a VLAN that nobody here is in.
+    packet_mreq all{};
+    all.mr_ifindex = static_cast<int>(if_nametoindex(interface));
+    all.mr_type = PACKET_MR_PROMISC;
+    if (setsockopt(wire, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof all) != 0) return failed(interface);
     say("looking for", mark);
     const time_t end = std::time(nullptr) + std::atol(seconds);
     char text[4096];
