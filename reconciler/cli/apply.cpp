@@ -3,11 +3,6 @@
 namespace safe::cli {
 namespace {
 
-const std::map<std::string, model::Disruption> limits{{"none", model::Disruption::none},
-                                                      {"live", model::Disruption::live},
-                                                      {"restart", model::Disruption::restart},
-                                                      {"downtime", model::Disruption::downtime}};
-
 struct Options {
     SpecOptions spec;
     std::optional<specs::WantedMode> mode;
@@ -23,7 +18,12 @@ void declare(CLI::App& app, Options& options) {
         app.add_option("plan", options.plan_file, "a plan kept with plan --out: apply exactly this")
             ->option_text("[FILE]");
     add_mode(app, options.mode, "as if the spec said this mode")->excludes(plan_file);
-    add_choice(app, "--max-disruption", options.max_disruption, limits, "refuse a plan that costs more");
+    add_choice<model::Disruption>(app, "--max-disruption", options.max_disruption,
+                                  {{"none", model::Disruption::none},
+                                   {"live", model::Disruption::live},
+                                   {"restart", model::Disruption::restart},
+                                   {"downtime", model::Disruption::downtime}},
+                                  "refuse a plan that costs more");
     app.add_flag("--allow-mass-removal", options.allow_mass_removal,
                  "let more than a third of the users lose their access at once");
     app.add_flag("--yes", options.yes, "do not ask");

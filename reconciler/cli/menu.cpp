@@ -1,18 +1,9 @@
 #include "reconciler/cli/menu.hpp"
 
 namespace safe::cli {
-namespace {
-
-const std::map<std::string, Format> format_names{{"text", Format::text}, {"json", Format::json}};
-const std::map<std::string, specs::WantedMode> mode_names{{"auto", specs::WantedMode::automatic},
-                                                          {"open", specs::WantedMode::open},
-                                                          {"closed", specs::WantedMode::closed},
-                                                          {"locked", specs::WantedMode::locked}};
-
-}  // namespace
-
 void add_format(CLI::App& app, Format& format) {
-    add_choice(app, "--format", format, format_names, "how to print the result (text)");
+    add_choice<Format>(app, "--format", format, {{"text", Format::text}, {"json", Format::json}},
+                       "how to print the result (text)");
 }
 
 void add_spec(CLI::App& app, SpecOptions& options) {
@@ -28,7 +19,12 @@ void add_safe(CLI::App& app, SpecOptions& options) {
 }
 
 CLI::Option* add_mode(CLI::App& app, std::optional<specs::WantedMode>& mode, const std::string& help) {
-    return add_choice(app, "--mode", mode, mode_names, help);
+    return add_choice<specs::WantedMode>(app, "--mode", mode,
+                                         {{"auto", specs::WantedMode::automatic},
+                                          {"open", specs::WantedMode::open},
+                                          {"closed", specs::WantedMode::closed},
+                                          {"locked", specs::WantedMode::locked}},
+                                         help);
 }
 
 void add_password(CLI::App& app, std::optional<int>& descriptor) {
