@@ -10,6 +10,7 @@
 #include "reconciler/driver/driver.hpp"
 #include "reconciler/driver/setting.hpp"
 #include "reconciler/members/directory.hpp"
+#include "reconciler/members/header_care.hpp"
 #include "reconciler/members/vault_keys.hpp"
 
 #ifdef SAFE_WITH_FILESYSTEM
@@ -26,6 +27,7 @@
 #include "plugins/libvirt/libvirt_driver.hpp"
 #endif
 #ifdef SAFE_WITH_LUKS
+#include "plugins/luks/header_care.hpp"
 #include "plugins/luks/luks_driver.hpp"
 #include "plugins/luks/vault_keys.hpp"
 #endif
@@ -89,6 +91,17 @@ using Drivers = std::vector<std::unique_ptr<driver::Driver>>;
 #else
     static_cast<void>(setting);
     return nullptr;
+#endif
+}
+
+/// For safectl header.
+[[nodiscard]] inline base::Result<std::unique_ptr<members::HeaderCare>> make_header_care(
+    [[maybe_unused]] const driver::Setting& setting, const std::string& volume) {
+#ifdef SAFE_WITH_LUKS
+    return luks::make_header_care(setting, volume);
+#else
+    return base::fail({"look at the header of", volume, "this build of safectl is without the plugin luks",
+                       "use a build that has it", base::Error::Kind::refused});
 #endif
 }
 

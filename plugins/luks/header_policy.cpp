@@ -22,6 +22,7 @@ constexpr std::int64_t most_lanes = 4;
 constexpr std::int64_t least_iterations = 1000;
 constexpr std::int64_t most_iterations = 20'000'000;
 constexpr std::size_t most_tokens = 32;
+constexpr std::uint64_t most_sequence = std::uint64_t{1} << 48U;  // the next change counts on from it
 constexpr std::int64_t stripes = 4000;
 
 bool one_of(std::string_view text, std::span<const std::string_view> known) {
@@ -47,6 +48,7 @@ class Judge {
     explicit Judge(const Header& header) : header_(header), metadata_(header.metadata) {}
 
     std::vector<std::string> run() {
+        require(header_.sequence < most_sequence, "has a sequence that no number of changes leads to");
         parts();
         config();
         segment();

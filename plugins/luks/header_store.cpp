@@ -20,9 +20,10 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t record_limit = std::size_t{8} << 20U;
 constexpr std::size_t image_limit = std::size_t{64} << 20U;
-constexpr std::size_t backups_kept = 8;
+constexpr std::size_t images_kept = 8;
 constexpr std::string_view backup_prefix = "backup-";
-constexpr std::string_view backup_suffix = ".img";
+constexpr std::string_view replaced_prefix = "replaced-";
+constexpr std::string_view image_suffix = ".img";
 
 Json as_json(const Record& record) {
     const Header& header = record.header;
@@ -66,7 +67,27 @@ void compare_part(std::string_view word, const Json& now, const Json& recorded, 
         if (!now.contains(key)) found.push_back(fmt::format("{} {} is gone", word, key));
 }
 
+/// Of the volume key, but for the keyslots that hold it: those are compared for themselves.
+Json digests_in(const Header& header) {
+    Json digests = object_in(header.metadata, "digests");
+    for (Json& digest : digests)
+        if (digest.is_object()) digest.erase("keyslots");
+    return digests;
+}
+
+void drop_oldest(std::map<std::uint64_t, fs::path> images) {
+    while (images.size() > images_kept) {
+        ::unlink(images.begin()->second.c_str());
+        images.erase(images.begin());
+    }
+}
+
 }  // namespace
+
+bool same_volume_key(const Header& one, const Header& other) {
+    const Json digests = digests_in(one);
+    return !digests.empty() && digests == digests_in(other);
+}
 
 Record record_of(const Header& header, const std::optional<Record>& before) {
     Record record{.header = header, .slots = {}};
@@ -89,7 +110,7 @@ std::vector<std::string> differences(const Header& header, const Record& record)
     const auto part = [&](std::string_view word, const char* key) {
         compare_part(word, object_in(header.metadata, key), object_in(kept.metadata, key), found);
     };
-    part("the volume key", "digests");
+    compare_part("the volume key", digests_in(header), digests_in(kept), found);
     part("keyslot", "keyslots");
     part("token", "tokens");
     part("data segment", "segments");
@@ -155,39 +176,53 @@ Result<void> HeaderStore::withdraw() const {
 
 Result<void> HeaderStore::keep(const std::string& image) const {
     if (Result<void> ready = prepare(); !ready) return ready;
-    return base::replace_file(folder_ / "header.img", image, 0600);
+    return base::replace_file(kept_file(), image, 0600);
 }
 
-Result<std::string> HeaderStore::kept() const { return base::read_file(folder_ / "header.img", image_limit); }
+Result<std::string> HeaderStore::kept() const { return base::read_file(kept_file(), image_limit); }
 
 Result<void> HeaderStore::back_up(const std::string& image, std::uint64_t sequence) const {
     if (Result<void> ready = prepare(); !ready) return ready;
-    const fs::path path = folder_ / fmt::format("{}{}{}", backup_prefix, sequence, backup_suffix);
+    const fs::path path = folder_ / fmt::format("{}{}{}", backup_prefix, sequence, image_suffix);
     if (Result<void> written = base::replace_file(path, image, 0600); !written) return written;
-    std::map<std::uint64_t, fs::path> kept = backups();
-    while (kept.size() > backups_kept) {
-        ::unlink(kept.begin()->second.c_str());
-        kept.erase(kept.begin());
-    }
+    drop_oldest(backups());
     return {};
 }
 
-fs::path HeaderStore::newest_backup() const {
+Result<fs::path> HeaderStore::keep_replaced(const std::string& bytes) const {
+    if (Result<void> ready = prepare(); !ready) return base::fail(ready.error());
+    const std::map<std::uint64_t, fs::path> before = replaced();
+    const std::uint64_t number = before.empty() ? 1 : before.rbegin()->first + 1;
+    const fs::path path = folder_ / fmt::format("{}{}{}", replaced_prefix, number, image_suffix);
+    if (Result<void> written = base::replace_file(path, bytes, 0600); !written) return base::fail(written.error());
+    drop_oldest(replaced());
+    return path;
+}
+
+fs::path HeaderStore::best_copy() const {
+    std::error_code error;
+    if (fs::is_regular_file(kept_file(), error)) return kept_file();
     const std::map<std::uint64_t, fs::path> kept = backups();
     return kept.empty() ? fs::path() : kept.rbegin()->second;
 }
 
-std::map<std::uint64_t, fs::path> HeaderStore::backups() const {
+std::map<std::uint64_t, fs::path> HeaderStore::backups() const { return numbered(backup_prefix); }
+
+std::map<std::uint64_t, fs::path> HeaderStore::replaced() const { return numbered(replaced_prefix); }
+
+std::map<std::uint64_t, fs::path> HeaderStore::numbered(std::string_view prefix) const {
     std::map<std::uint64_t, fs::path> found;
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
         const std::string name = entry.path().filename();
-        if (!name.starts_with(backup_prefix) || !name.ends_with(backup_suffix)) continue;
-        const char* const first = name.data() + backup_prefix.size();
-        const char* const last = name.data() + name.size() - backup_suffix.size();
-        std::uint64_t sequence = 0;
-        if (const auto [end, bad] = std::from_chars(first, last, sequence); bad == std::errc() && end == last)
-            found.emplace(sequence, entry.path());
+        if (name.size() <= prefix.size() + image_suffix.size() || !name.starts_with(prefix) ||
+            !name.ends_with(image_suffix))
+            continue;
+        const char* const first = name.data() + prefix.size();
+        const char* const last = name.data() + name.size() - image_suffix.size();
+        std::uint64_t number = 0;
+        if (const auto [end, bad] = std::from_chars(first, last, number); bad == std::errc() && end == last)
+            found.emplace(number, entry.path());
     }
     return found;
 }

@@ -2,8 +2,9 @@
 //
 //   record.json       the header as we last left it
 //   pending.json      the header as the change under way will leave it: written before the device is touched
-//   header.img        the same with its keyslot areas, to try a key on while the volume is away
+//   header.img        the same with its keyslot areas: to try a key on while the volume is away, and to restore
 //   backup-<n>.img    header and keyslot areas before each change, n being the sequence they had; the last eight
+//   replaced-<n>.img  what lay where a header was restored to, whatever it was, byte for byte; the last eight
 //
 // A header on the device that equals neither record nor pending was changed by somebody else. No secrets: a header
 // holds keys in encrypted form only, and a backup opens with the same passwords as the volume did when it was made.
@@ -14,6 +15,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plugins/luks/header_image.hpp"
@@ -30,12 +32,17 @@ struct Record {
 /// From a header that we have just made; `before` tells whose slots without a token are.
 [[nodiscard]] Record record_of(const Header& header, const std::optional<Record>& before);
 
+/// Both open with the same volume key: libcryptsetup compares what a keyslot holds with this digest.
+[[nodiscard]] bool same_volume_key(const Header& one, const Header& other);
+
 /// What differs, in words for people; empty when the header is the one on record.
 [[nodiscard]] std::vector<std::string> differences(const Header& header, const Record& record);
 
 class HeaderStore {
  public:
     explicit HeaderStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+    [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
 
     /// nullopt when there is none. An Error when there is one that cannot be read: unknown, never absent.
     [[nodiscard]] base::Result<std::optional<Record>> record() const;
@@ -50,15 +57,21 @@ class HeaderStore {
     /// What the device was just seen to hold: header and keyslot areas.
     [[nodiscard]] base::Result<void> keep(const std::string& image) const;
     [[nodiscard]] base::Result<std::string> kept() const;
+    [[nodiscard]] std::filesystem::path kept_file() const { return folder_ / "header.img"; }
     /// `image` is header and keyslot areas. Keeps the last eight.
     [[nodiscard]] base::Result<void> back_up(const std::string& image, std::uint64_t sequence) const;
-    /// The file with the highest sequence; empty when there is none.
-    [[nodiscard]] std::filesystem::path newest_backup() const;
+    /// By the sequence that their names say.
+    [[nodiscard]] std::map<std::uint64_t, std::filesystem::path> backups() const;
+    /// What a restore is about to overwrite; returns the file. Keeps the last eight.
+    [[nodiscard]] base::Result<std::filesystem::path> keep_replaced(const std::string& bytes) const;
+    [[nodiscard]] std::map<std::uint64_t, std::filesystem::path> replaced() const;
+    /// What restores with the least loss: header.img, else the newest backup; empty when there is neither.
+    [[nodiscard]] std::filesystem::path best_copy() const;
 
  private:
     [[nodiscard]] base::Result<std::optional<Record>> load(const std::string& name) const;
     [[nodiscard]] base::Result<void> prepare() const;
-    [[nodiscard]] std::map<std::uint64_t, std::filesystem::path> backups() const;
+    [[nodiscard]] std::map<std::uint64_t, std::filesystem::path> numbered(std::string_view prefix) const;
 
     std::filesystem::path folder_;
 };

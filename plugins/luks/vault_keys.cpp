@@ -6,6 +6,7 @@
 
 #include "plugins/luks/drivers.hpp"
 #include "plugins/luks/key_helper.hpp"
+#include "plugins/luks/key_trial.hpp"
 #include "plugins/luks/revocation.hpp"
 #include "plugins/luks/tokens.hpp"
 
@@ -30,37 +31,13 @@ class LuksVaultKeys final : public members::VaultKeys {
     Result<members::VaultHeader> read() override {
         const Result<Taken> taken = header_.take_for_trying();
         if (!taken) return base::fail(taken.error());
-        const std::optional<VaultToken> token = vault_token(taken->header);
-        if (!token)
-            return base::fail({"read", object_, "its header does not say how a password becomes a key",
-                               "write back a header backup: `safectl header restore " + header_.volume() + "`"});
-        members::VaultHeader read;
-        read.derivation = {.salt = token->salt, .cost = token->cost};
-        std::size_t named = 0;
-        for (const UserToken& user : user_tokens(taken->header)) {
-            read.keyslots.push_back(keyslot_of(user));
-            named += user.slots.size();
-        }
-        std::ranges::sort(read.keyslots);
-        read.room = room_in(taken->header);
-        read.others = static_cast<int>(all_slots(taken->header).size() - named);
-        return read;
+        return vault_header_of(taken->header, header_.volume());
     }
 
     Result<std::optional<Keyslot>> prove(std::string_view user, const base::Secret& key) override {
         const Result<Taken> taken = header_.take_for_trying();
         if (!taken) return base::fail(taken.error());
-        const std::vector<int> slots = slots_of(taken->header, user);
-        if (slots.empty()) return std::optional<Keyslot>();
-        const Outcome<int> opened = api_->try_key(taken->image, {.key = SubKey{&key}, .slots = slots});
-        if (!opened) {
-            if (opened.error().code == Failure::Code::wrong_key) return std::optional<Keyslot>();
-            return base::fail(explain(opened.error(), object_, std::string(user)));
-        }
-        for (const UserToken& token : user_tokens(taken->header))
-            if (token.user == user && std::ranges::find(token.slots, *opened) != token.slots.end())
-                return std::optional(keyslot_of(token));
-        return base::fail({"prove", object_, "it opened a keyslot that is nobody's", "report this"});
+        return try_member(*api_, *taken, object_, user, key);
     }
 
     Result<Keyslot> add(std::string_view user, Generation generation, const base::Secret& key,
@@ -115,12 +92,6 @@ class LuksVaultKeys final : public members::VaultKeys {
     }
 
  private:
-    static Keyslot keyslot_of(const UserToken& token) {
-        return {.user = token.user,
-                .generation = token.generation,
-                .slot = token.slots.empty() ? std::nullopt : std::optional(token.slots.front())};
-    }
-
     static std::optional<UserToken> find(const Header& header, std::string_view user, Generation generation) {
         for (UserToken& token : user_tokens(header))
             if (token.user == user && token.generation == generation) return std::move(token);

@@ -25,18 +25,12 @@ std::string damage_of(const Copies& copies) {
     return {};
 }
 
-/// Of the one volume key that a sound header has.
-std::string volume_key_digest(const Header& header) {
-    const Json& digests = object_in(header.metadata, "digests");
-    return digests.empty() ? std::string() : text_in(digests.begin().value(), "digest");
-}
+}  // namespace
 
 bool same(const Header& one, const Header& other) {
     return one.uuid == other.uuid && one.label == other.label && one.subsystem == other.subsystem &&
            one.sequence == other.sequence && one.copy_size == other.copy_size && one.metadata == other.metadata;
 }
-
-}  // namespace
 
 VolumeHeader::VolumeHeader(const driver::Places& places, const specs::VolumeSpec& volume)
     : name_(volume.name),
@@ -83,7 +77,7 @@ Sighting VolumeHeader::judge(const Copies& copies, const HeaderDevice& device) c
 /// No LUKS header of any kind.
 Sighting VolumeHeader::judge_without(const HeaderDevice& device, const std::optional<Record>& record) const {
     if (record) {
-        const std::filesystem::path backup = store_.newest_backup();
+        const std::filesystem::path backup = store_.best_copy();
         return unknown({"find the header on", device_.string(), "it is gone, and this volume is on record with one",
                         backup.empty() ? "is it the right device?"
                                        : fmt::format("is it the right device? If so, `safectl header restore {}` "
@@ -106,7 +100,7 @@ Sighting VolumeHeader::judge_damaged(const Copies& copies, const std::optional<R
         return {.what = Sighting::What::foreign,
                 .error = {"use", device_.string(), "there is a LUKS header on it that is not ours",
                           "name the right device"}};
-    const std::filesystem::path backup = store_.newest_backup();
+    const std::filesystem::path backup = store_.best_copy();
     return unknown({"read the header of", device_.string(),
                     fmt::format("both copies are damaged: the first, {}; the second, {}", copies.primary_fault,
                                 copies.secondary_fault),
@@ -240,9 +234,11 @@ Result<void> VolumeHeader::settle() const {
     const Result<std::optional<Record>> pending = store_.pending();
     if (!pending) return base::fail(pending.error());
     if (!*pending) return {};
-    const Sighting seen = look();
-    if (seen.what != Sighting::What::ours) return base::fail(seen.error);
-    return *seen.record == **pending ? store_.commit() : store_.withdraw();
+    const Result<Taken> now = take();
+    if (!now) return base::fail(now.error());
+    if (now->record != **pending) return store_.withdraw();
+    if (Result<void> kept = store_.keep(now->image); !kept) return kept;
+    return store_.commit();
 }
 
 Result<void> VolumeHeader::write(const HeaderDevice& device, const Taken& fresh) const {
@@ -260,7 +256,7 @@ Result<void> VolumeHeader::put(const Taken& before, const std::string& image) co
     Result<Taken> fresh = judge_image(image);
     if (!fresh) return base::fail(fresh.error());
     if (fresh->header.uuid != before.header.uuid || fresh->header.sequence <= before.header.sequence ||
-        volume_key_digest(fresh->header) != volume_key_digest(before.header))
+        !same_volume_key(fresh->header, before.header))
         return base::fail({"change the header of", device_.string(), "the new one is not a change of the old", "",
                            Error::Kind::refused});
     if (Result<void> settled = settle(); !settled) return settled;
@@ -325,65 +321,6 @@ Result<void> VolumeHeader::repair() const {
     if (!device) return base::fail(device.error());
     if (Result<void> kept = store_.back_up(good->image, good->header.sequence); !kept) return kept;
     return write(*device, *good);
-}
-
-Result<Taken> VolumeHeader::take_unrecorded() const {
-    const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::read);
-    if (!device) return base::fail(device.error());
-    const Result<Copies> copies = device->read_copies();
-    if (!copies) return base::fail(copies.error());
-    if (!copies->header || !faults_of(*copies->header).empty()) {
-        const Sighting seen = judge(*copies, *device);
-        return base::fail(seen.error.cause.empty()
-                              ? Error{"find a header on", device_.string(), "there is none", "", Error::Kind::refused}
-                              : seen.error);
-    }
-    const Result<std::string> image = image_of(*copies->header, *device);
-    if (!image) return base::fail(image.error());
-    return judge_image(*image);
-}
-
-Result<void> VolumeHeader::accept(const Taken& taken) const {
-    const Result<std::optional<Record>> record = store_.record();
-    if (!record) return base::fail(record.error());
-    const auto refuse = [&](std::string cause, std::string advice) {
-        return base::fail(
-            {"accept the header of", device_.string(), std::move(cause), std::move(advice), Error::Kind::refused});
-    };
-    if (*record && taken.header.sequence < (*record)->header.sequence)
-        return refuse(
-            fmt::format("it is an older one: sequence {} after {}", taken.header.sequence, (*record)->header.sequence),
-            fmt::format("somebody put an old header back, with keys that were revoked since; "
-                        "`safectl header restore {}` writes back the newest backup",
-                        name_));
-    if (*record && object_in((*record)->header.metadata, "digests") != object_in(taken.header.metadata, "digests"))
-        return refuse("it is for another volume key: not the volume that was recorded",
-                      "find out where the recorded volume is; a new one needs its record moved away");
-    if (Result<void> kept = store_.back_up(taken.image, taken.header.sequence); !kept) return kept;
-    if (Result<void> announced = store_.announce(record_of(taken.header, *record)); !announced) return announced;
-    if (Result<void> kept = store_.keep(taken.image); !kept) return kept;
-    return store_.commit();
-}
-
-Result<void> VolumeHeader::restore(const std::string& backup) const {
-    Result<Taken> old = judge_image(backup);
-    if (!old) return base::fail(old.error());
-    const Result<std::optional<Record>> record = store_.record();
-    if (!record) return base::fail(record.error());
-    if (*record && ((*record)->header.uuid != old->header.uuid ||
-                    object_in((*record)->header.metadata, "digests") != object_in(old->header.metadata, "digests")))
-        return base::fail({"restore", device_.string(), "the backup is another volume's", "", Error::Kind::refused});
-    // The sequence goes on from the highest there was: what is put back by its name is the newest state, not an old
-    // one.
-    if (*record && (*record)->header.sequence > old->header.sequence) old->header.sequence = (*record)->header.sequence;
-    ++old->header.sequence;
-    const Result<std::string> copies = render_both(old->header);
-    if (!copies) return base::fail(copies.error());
-    old->image.replace(0, copies->size(), *copies);
-    const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
-    if (!device) return base::fail(device.error());
-    if (Result<void> announced = store_.announce(record_of(old->header, *record)); !announced) return announced;
-    return write(*device, *old);
 }
 
 }  // namespace safe::luks

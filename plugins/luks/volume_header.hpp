@@ -41,6 +41,9 @@ struct Taken {
     std::string damage = {};
 };
 
+/// Says the same, but for the salts of its checksums.
+[[nodiscard]] bool same(const Header& one, const Header& other);
+
 class VolumeHeader {
  public:
     VolumeHeader(const driver::Places& places, const specs::VolumeSpec& volume);
@@ -72,16 +75,32 @@ class VolumeHeader {
     /// Writes both copies anew from the good one.
     [[nodiscard]] base::Result<void> repair() const;
 
+    // --- what a person must vouch for first (header_recovery.cpp)
+
     /// The header on the device as it is, with its areas, judged by policy and mark alone: for confirming it with a
     /// key.
     [[nodiscard]] base::Result<Taken> take_unrecorded() const;
-    /// Makes what was taken the record. The sequence never goes down: an older header is refused.
+    /// Why what was taken can never become the record: it is older, or for another volume key.
+    [[nodiscard]] base::Result<void> may_accept(const Taken& taken) const;
+    /// Makes what was taken the record. Refused where may_accept() is.
     [[nodiscard]] base::Result<void> accept(const Taken& taken) const;
-    /// Writes a backup back over whatever is there. Refused for another volume's.
-    [[nodiscard]] base::Result<void> restore(const std::string& backup) const;
+    /// A change that was announced and written when somebody ended us becomes the record; one that never reached the
+    /// device is forgotten.
+    [[nodiscard]] base::Result<void> settle() const;
+
+    /// Both copies and every keyslot area on the device are those of `image`, byte for byte but for checksums.
+    [[nodiscard]] base::Result<bool> holds(const Taken& image) const;
+    /// Why a header may not be written over what is on the device: it is another volume's header, or there is
+    /// something on it that is not ours.
+    [[nodiscard]] base::Result<void> may_restore(const Taken& backup) const;
+    /// Keeps what lies there, then writes the header over it, with a sequence that is higher than any there was.
+    /// Refused where may_restore() is. Ended anywhere, the same call again finishes it. Returns what was kept.
+    [[nodiscard]] base::Result<std::filesystem::path> restore(const Taken& backup) const;
 
     /// Judges a whole backup or image: header, policy and mark.
     [[nodiscard]] base::Result<Taken> judge_image(const std::string& image) const;
+    /// The same for a file that holds one.
+    [[nodiscard]] base::Result<Taken> take_file(const std::filesystem::path& file) const;
 
  private:
     [[nodiscard]] Sighting judge(const Copies& copies, const HeaderDevice& device) const;
@@ -94,7 +113,8 @@ class VolumeHeader {
     [[nodiscard]] base::Error changed(const std::vector<std::string>& found) const;
     [[nodiscard]] base::Result<std::string> image_of(const Header& header, const HeaderDevice& device) const;
     [[nodiscard]] base::Result<void> write(const HeaderDevice& device, const Taken& fresh) const;
-    [[nodiscard]] base::Result<void> settle() const;
+    [[nodiscard]] base::Result<void> may_overwrite(const HeaderDevice& device, const Copies& copies,
+                                                   const Taken& backup) const;
 
     std::string name_;
     std::string subsystem_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 
 #include "reconciler/base/file_descriptor.hpp"
 
@@ -65,6 +66,33 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view co
         return written;
     }
     if (::rename(fresh.c_str(), path.c_str()) != 0) return file_error("replace", path, errno);
+    const std::filesystem::path parent = path.parent_path();
+    return sync_directory(parent.empty() ? "." : parent);
+}
+
+Result<void> create_file(const std::filesystem::path& path, std::string_view content, mode_t mode) {
+    const auto exists = [&] {
+        return fail({"make", path.string(), "there is something of that name already", "name another file",
+                     Error::Kind::refused});
+    };
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) == 0) return exists();
+    std::string fresh = path.string() + ".XXXXXX";
+    const FileDescriptor file(::mkostemp(fresh.data(), O_CLOEXEC));
+    if (!file) return file_error("make", path, errno);
+    const auto give_up = [&](Result<void> why) {
+        ::unlink(fresh.c_str());
+        return why;
+    };
+    if (::fchmod(file.get(), mode) != 0 || ::fstat(file.get(), &status) != 0)
+        return give_up(file_error("make", path, errno));
+    if ((status.st_mode & 07777U) != mode)
+        return give_up(fail({"make", path.string(), "this file system keeps no permissions: others could read it",
+                             "name a place on another one"}));
+    if (Result<void> written = write_all(file.get(), content, path); !written) return give_up(written);
+    // Checked and named in one call: nobody's file is replaced, however late it came.
+    if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0)
+        return give_up(errno == EEXIST ? Result<void>(exists()) : file_error("make", path, errno));
     const std::filesystem::path parent = path.parent_path();
     return sync_directory(parent.empty() ? "." : parent);
 }

@@ -19,4 +19,8 @@ namespace safe::base {
 /// a kill leaves of it is overwritten by the next call. For one writer at a time.
 [[nodiscard]] Result<void> replace_file(const std::filesystem::path& path, std::string_view content, mode_t mode);
 
+/// Makes a file that was not there, whole or not at all: refused when anything bears that name. Durable when it
+/// returns. What a kill leaves is "<path>.<six letters>", never half a file under the name itself.
+[[nodiscard]] Result<void> create_file(const std::filesystem::path& path, std::string_view content, mode_t mode);
+
 }  // namespace safe::base

@@ -46,7 +46,7 @@ int run(int argc, char** argv, const Builtin& builtin) {
     Menu::Chosen chosen;
     Menu menu(app, chosen);
     for (const auto add : {add_validate, add_plan, add_apply, add_open, add_close, add_lock, add_unlock, add_user,
-                           add_task, add_status, add_discard_state, add_verify, add_doctor, add_schema})
+                           add_task, add_status, add_discard_state, add_header, add_verify, add_doctor, add_schema})
         add(menu);
     try {
         app.parse(argc, argv);

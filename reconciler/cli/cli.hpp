@@ -10,6 +10,7 @@
 #include "reconciler/driver/driver.hpp"
 #include "reconciler/driver/setting.hpp"
 #include "reconciler/members/directory.hpp"
+#include "reconciler/members/header_care.hpp"
 #include "reconciler/members/vault_keys.hpp"
 
 namespace safe::cli {
@@ -26,6 +27,10 @@ struct Builtin {
     /// the plugin was left out of this build. No I/O.
     std::function<std::unique_ptr<members::VaultKeys>(const driver::Setting& setting)> make_vault_keys;
     std::function<std::unique_ptr<members::Directory>(const driver::Setting& setting)> make_directory;
+    /// What can be done about one volume's header. Refused: no such volume, or the plugin was left out. No I/O.
+    std::function<base::Result<std::unique_ptr<members::HeaderCare>>(const driver::Setting& setting,
+                                                                     const std::string& volume)>
+        make_header_care;
 };
 
 /// Blocks SIGINT and SIGTERM for the whole process and turns the first of them into an orderly stop. Call once, from

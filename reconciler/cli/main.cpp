@@ -8,5 +8,6 @@ int main(int argc, char** argv) {
                            .missing_plugins = plugins::missing_plugins,
                            .discard_state = plugins::discard_state,
                            .make_vault_keys = plugins::make_vault_keys,
-                           .make_directory = plugins::make_directory});
+                           .make_directory = plugins::make_directory,
+                           .make_header_care = plugins::make_header_care});
 }

@@ -95,6 +95,7 @@ void add_task(Menu& menu);
 void add_status(Menu& menu);
 void add_discard_state(Menu& menu);
 void add_user(Menu& menu);
+void add_header(Menu& menu);
 void add_verify(Menu& menu);
 void add_doctor(Menu& menu);
 void add_schema(Menu& menu);

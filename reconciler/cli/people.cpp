@@ -76,10 +76,15 @@ Result<void> People::prove(const driver::Setting& setting, const std::string& us
     if (!vault) return base::fail(vault.error());
     const Result<members::VaultHeader> header = (*vault)->read();
     if (!header) return base::fail(header.error());
+    return prove_on(**vault, *header, user, password_fd);
+}
+
+Result<void> People::prove_on(members::KeyTrial& trial, const members::VaultHeader& header, const std::string& user,
+                              std::optional<int> password_fd) {
     const Result<base::Secret> password = read_password("password of " + user, password_fd);
     if (!password) return base::fail(password.error());
     WrongPasswords attempts(store_);
-    const Result<members::Proof> proof = members::prove({**vault, attempts}, *header, user, *password);
+    const Result<members::Proof> proof = members::prove({trial, attempts}, header, user, *password);
     return proof ? Result<void>() : base::fail(proof.error());
 }
 

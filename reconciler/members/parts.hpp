@@ -24,7 +24,7 @@ struct Member {
 
 /// What a password is tried on, and who counts the wrong ones.
 struct Gate {
-    VaultKeys& vault;
+    KeyTrial& trial;
     AttemptStore& attempts;
     std::string source = "local";  // where the password is typed
     std::function<std::chrono::system_clock::time_point()> now = std::chrono::system_clock::now;

@@ -48,7 +48,7 @@ Result<Proof> prove(const Gate& gate, const VaultHeader& header, std::string_vie
     if (Result<void> admitted = back_off.admit(user, gate.source); !admitted) return base::fail(admitted.error());
     Result<Keys> keys = derive_keys(password, header.derivation, user);
     if (!keys) return not_tried(back_off, gate, user, keys.error());
-    const Result<std::optional<Keyslot>> opened = gate.vault.prove(user, keys->luks);
+    const Result<std::optional<Keyslot>> opened = gate.trial.prove(user, keys->luks);
     if (!opened) return not_tried(back_off, gate, user, opened.error());
     if (!*opened) return wrong_password(user);
     if (Result<void> forgiven = back_off.was_right(user, gate.source); !forgiven) return base::fail(forgiven.error());

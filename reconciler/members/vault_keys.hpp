@@ -51,25 +51,29 @@ struct Sponsor {
     const base::Secret& key;
 };
 
-class VaultKeys {
+/// What a key can be tried on.
+class KeyTrial {
  public:
-    VaultKeys() = default;
-    VaultKeys(const VaultKeys&) = delete;
-    VaultKeys& operator=(const VaultKeys&) = delete;
-    VaultKeys(VaultKeys&&) = delete;
-    VaultKeys& operator=(VaultKeys&&) = delete;
-    virtual ~VaultKeys() = default;
-
-    /// False when the vault has not been formatted yet: the first key that is given will be its first. Only looks.
-    [[nodiscard]] virtual base::Result<bool> is_made() = 0;
-
-    /// Only reads. A vault that is not attached is read as it was last seen.
-    [[nodiscard]] virtual base::Result<VaultHeader> read() = 0;
+    KeyTrial() = default;
+    KeyTrial(const KeyTrial&) = delete;
+    KeyTrial& operator=(const KeyTrial&) = delete;
+    KeyTrial(KeyTrial&&) = delete;
+    KeyTrial& operator=(KeyTrial&&) = delete;
+    virtual ~KeyTrial() = default;
 
     /// Which of `user`'s keyslots `key` opens, the newest generation tried first; nullopt when it opens none of them
     /// (the wrong password). Everything else, out of memory among it, is an Error. Changes nothing, maps nothing.
     [[nodiscard]] virtual base::Result<std::optional<Keyslot>> prove(std::string_view user,
                                                                      const base::Secret& key) = 0;
+};
+
+class VaultKeys : public KeyTrial {
+ public:
+    /// False when the vault has not been formatted yet: the first key that is given will be its first. Only looks.
+    [[nodiscard]] virtual base::Result<bool> is_made() = 0;
+
+    /// Only reads. A vault that is not attached is read as it was last seen.
+    [[nodiscard]] virtual base::Result<VaultHeader> read() = 0;
 
     /// Adds a generation, durably, in this order: backup of the header; token without a slot; keyslot; token bound to
     /// it; opened with `key` to verify; record. Killed anywhere, what is there is either unfinished or complete.

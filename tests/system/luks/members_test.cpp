@@ -58,7 +58,7 @@ TEST_F(Members, ASponsorEnrolsAndBothOpen) {
     EXPECT_TRUE(opens("alice", alices_password));
     EXPECT_FALSE(opens("bob", alices_password));
     EXPECT_FALSE(opens("alice", bobs_password));
-    EXPECT_FALSE(world.header().store().newest_backup().empty());
+    EXPECT_FALSE(world.header().store().backups().rbegin()->second.empty());
 }
 
 TEST_F(Members, ProvingTellsTheWrongPasswordFromEverythingElse) {

@@ -94,7 +94,11 @@ class PeoplesCommands : public ::testing::Test {
                 return vm + " is discarded";
             },
             .make_vault_keys = [this](const driver::Setting&) { return std::make_unique<test::FileVault>(header()); },
-            .make_directory = [this](const driver::Setting&) { return directory(); }};
+            .make_directory = [this](const driver::Setting&) { return directory(); },
+            .make_header_care = [](const driver::Setting&,
+                                   const std::string& volume) -> base::Result<std::unique_ptr<members::HeaderCare>> {
+                return base::fail({"look at", volume, "without the plugin", "", base::Error::Kind::refused});
+            }};
         ::testing::internal::CaptureStdout();
         ::testing::internal::CaptureStderr();
         Said said;
@@ -317,6 +321,19 @@ TEST_F(PeoplesCommands, AStoreThatCannotBeReadIsNoModeAtAll) {
         EXPECT_THAT(said.err, HasSubstr("from a backup"));
     }
     EXPECT_NE(safectl({"unlock", "--user", "alice"}, "alice's word").code, 0);
+}
+
+TEST_F(PeoplesCommands, WithoutAPluginForHeadersEveryCommandOnThemIsRefusedAndMakesNothing) {
+    for (const auto& arguments : std::vector<std::vector<std::string>>{{"header", "list", "vault"},
+                                                                       {"header", "accept", "vault", "--user", "alice"},
+                                                                       {"header", "restore", "vault"},
+                                                                       {"header", "backup", "vault", "--out", "x"}}) {
+        const Said said = safectl(arguments);
+        EXPECT_EQ(said.code, 4);
+        EXPECT_THAT(said.err, HasSubstr("without the plugin"));
+    }
+    EXPECT_EQ(safectl({"header"}).code, 1) << "usage";
+    EXPECT_FALSE(fs::exists(home_.path() / "state"));
 }
 
 TEST_F(PeoplesCommands, LookingMakesNothing) {
