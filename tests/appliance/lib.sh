@@ -30,10 +30,11 @@ accelerator() {
     if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
         if ! { read -r known_key verdict <"$known" && [ "$known_key" = "${key%% *}" ]; } 2>/dev/null; then
             verdict=tcg
-            if timeout --foreground -k 1 10 qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -nic none \
+            # In braces, so that the shell does not tell everybody that a KVM which does not work aborted.
+            if { timeout --foreground -k 1 10 qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -nic none \
                 -accel kvm -cpu host -machine pc -smp 2 -m 512 -kernel "$image/vmlinux" -initrd "$image/initrd.img" \
                 -append "console=ttyS0 panic=-1 quiet safe.probe" -serial "file:$known.console.$$" \
-                </dev/null >/dev/null 2>&1 && grep -q 'safe.probe: kvm works' "$known.console.$$"; then
+                </dev/null >/dev/null 2>&1; } 2>/dev/null && grep -q 'safe.probe: kvm works' "$known.console.$$"; then
                 verdict=kvm
             fi
             rm -f "$known.console.$$"
