@@ -59,20 +59,29 @@ class Opening {
         if (!length) return base::fail(length.error());
         Result<People> people = People::at(places_);
         if (!people) return base::fail(people.error());
-        const Result<intent::Snapshot> intent = people->store().snapshot();
-        if (!intent) return base::fail(intent.error());
-        if (Result<void> may = intent::may_open(spec_, *intent, *user, people->now(), options_.now); !may)
-            return base::fail(may.error());
-        // Before the password: nobody types one only to hear that another run is at work.
+        if (Result<void> may = judge(*people, *user); !may) return base::fail(may.error());
+        // Without the safe's lock: whoever sits at a prompt keeps nobody from closing or locking it meanwhile.
+        if (Result<void> let_in = log_in(*people, *user); !let_in) return base::fail(let_in.error());
         Result<Convergence> convergence = Convergence::begin(spec_, places_, keys_, around_);
         if (!convergence) return base::fail(convergence.error());
-        if (Result<void> let_in = log_in(*people, *user); !let_in) return base::fail(let_in.error());
-        if (Result<void> begun = people->store().begin_local(*user, *length, people->now()); !begun)
+        const Result<intent::Now> now = intent::SystemClock().now();
+        if (!now) return base::fail(now.error());
+        if (Result<void> still = judge(*people, *user); !still) return base::fail(still.error());
+        if (Result<void> begun = people->store().begin_local(*user, *length, *now); !begun)
             return base::fail(begun.error());
         return open_or_close(*convergence, *people, *user);
     }
 
  private:
+    /// By what people want now.
+    Result<void> judge(People& people, const std::string& user) {
+        const Result<intent::Snapshot> intent = people.store().snapshot();
+        if (!intent) return base::fail(intent.error());
+        const Result<intent::Now> now = intent::SystemClock().now();
+        if (!now) return base::fail(now.error());
+        return intent::may_open(spec_, *intent, user, *now, options_.now);
+    }
+
     Result<void> log_in(People& people, const std::string& user) {
         if (spec_.vault() == nullptr) return {};
         Result<base::Secret> password =
@@ -82,21 +91,33 @@ class Opening {
         return {};
     }
 
-    /// Nobody stays inside a safe that did not open. What has failed is told before it is closed again, by the report
-    /// of the first run.
+    /// Nobody stays inside a safe that did not open, and what people have said meanwhile (a lock, a close) wins. What
+    /// has failed is told before it is closed again, by the report of the first run.
     Result<model::Report> open_or_close(Convergence& convergence, People& people, const std::string& user) {
         const Format format = options_.spec.format;
+        Result<intent::Effective> effective = effective_of(spec_, places_);
+        if (!effective) return base::fail(effective.error());
+        if (effective->mode != model::Mode::open) return overruled(*effective);
         Result<model::Report> report = convergence.run({.mode = model::Mode::open, .yes = true, .format = format});
         const bool refused = report && report->rounds == 0 && !report->remaining.refusals.empty();
-        if (report && !refused && !applying::must_close_again(*report)) return report;
-        if (Result<void> left = people.store().void_local(user); !left) return base::fail(left.error());
-        if (!report || refused) return report;
-        const Result<intent::Effective> effective = effective_of(spec_, places_);
+        const bool failed = !report || refused || applying::must_close_again(*report);
+        if (failed)
+            if (Result<void> left = people.store().void_local(user); !left) return base::fail(left.error());
+        if (!report || refused || report->interrupted) return report;
+        effective = effective_of(spec_, places_);
         if (!effective) return base::fail(effective.error());
         if (effective->mode == model::Mode::open) return report;
-        if (format == Format::text) fmt::print("\nopening failed: the safe is being closed again\n\n");
+        if (format == Format::text)
+            fmt::print("\n{}: the safe is being closed again\n\n",
+                       failed ? "opening failed" : effective->reasons.front());
         const Result<model::Report> closed = convergence.run({.mode = effective->mode, .yes = true, .format = format});
-        return closed ? report : closed;
+        if (!closed) return closed;
+        return failed ? report : overruled(*effective);
+    }
+
+    Result<model::Report> overruled(const intent::Effective& effective) const {
+        return base::fail({"keep open", "safe " + *spec_.safe, "meanwhile: " + effective.reasons.front(),
+                           "safectl status tells what is wanted now"});
     }
 
     const specs::SafeSpec& spec_;

@@ -9,6 +9,7 @@
 #include <array>
 #include <fstream>
 
+#include "reconciler/applying/lock_file.hpp"
 #include "reconciler/cli/cli.hpp"
 #include "reconciler/intent/effective_mode.hpp"
 #include "reconciler/intent/store.hpp"
@@ -111,6 +112,7 @@ class PeoplesCommands : public ::testing::Test {
     }
 
     [[nodiscard]] std::unique_ptr<members::Directory> directory() const {
+        if (while_logging_in_) while_logging_in_();
         auto directory = std::make_unique<test::MemoryDirectory>();
         for (const auto& [user, word] : words_) {
             const auto keys = members::derive_keys(secret(word), test::FileVault::derivation(), user);
@@ -131,6 +133,7 @@ class PeoplesCommands : public ::testing::Test {
     std::map<std::string, std::string> words_{
         {"alice", "alice's word"}, {"bob", "bob's word"}, {"carol", "carol's word"}};  // as the directory has them
     bool directory_is_down_ = false;
+    std::function<void()> while_logging_in_;
     mutable testing::MemoryWorld world_;  // one volume, mounted while the safe is open
 };
 
@@ -263,6 +266,33 @@ TEST_F(PeoplesCommands, WhatDoesNotOpenIsClosedAgainAndNobodyStaysInside) {
     EXPECT_TRUE(kept().sessions.empty());
     EXPECT_EQ(mode(), "closed") << "without linger";
     EXPECT_FALSE(kept().hold) << "it may be tried again at once";
+}
+
+TEST_F(PeoplesCommands, ALockOrACloseWhileSomebodyLogsInWins) {
+    while_logging_in_ = [this] {
+        EXPECT_TRUE(applying::LockFile::take(state() / "lock")) << "nobody at a prompt holds up who closes or locks";
+        EXPECT_TRUE(intent::Store::open(state())->lock({"root", "odd logins", {}}));
+    };
+    const Said locked = safectl({"open", "--user", "bob", "--now"}, "bob's word");
+    EXPECT_EQ(locked.code, 4);
+    EXPECT_FALSE(is_mounted());
+    EXPECT_TRUE(kept().sessions.empty());
+    while_logging_in_ = nullptr;
+    ASSERT_EQ(safectl({"unlock", "--user", "alice"}, "alice's word").code, 0);
+    EXPECT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 4) << "held";
+}
+
+TEST_F(PeoplesCommands, ALockWhileTheSafeOpensWins) {
+    world_.on_apply = [this](const model::Step& step) {
+        if (step.action != model::Action::add) return;
+        EXPECT_TRUE(intent::Store::open(state())->lock({"root", "odd logins", {}}));
+    };
+    const Said opened = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(opened.code, 1) << opened.out;
+    EXPECT_THAT(opened.out, HasSubstr("locked by root"));
+    EXPECT_FALSE(is_mounted());
+    EXPECT_TRUE(kept().sessions.empty());
+    EXPECT_EQ(mode(), "locked");
 }
 
 TEST_F(PeoplesCommands, OneWhoseOpeningFailsPutsNobodyElseOut) {
