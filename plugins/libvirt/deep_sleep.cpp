@@ -1,9 +1,10 @@
 #include "plugins/libvirt/deep_sleep.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
 
 namespace safe::libvirt {
 namespace {
@@ -12,10 +13,25 @@ namespace fs = std::filesystem;
 using base::Error;
 using base::Result;
 
-std::string now_text() {
-    const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-    return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(now));
-}
+/// Breaks a save off at a moment, unless it has ended before.
+class Patience {
+ public:
+    Patience(Api& api, std::string uuid, const driver::Context& context) {
+        if (!context.insistence.asleep_by) return;
+        watch_ = std::jthread(
+            [&api, uuid = std::move(uuid), until = *context.insistence.asleep_by](const std::stop_token& ended) {
+                std::mutex mutex;
+                std::unique_lock lock(mutex);
+                std::condition_variable_any never;
+                never.wait_until(lock, ended, until, [] { return false; });
+                // An error means that it has just ended.
+                if (!ended.stop_requested()) static_cast<void>(api.abort_job(uuid));
+            });
+    }
+
+ private:
+    std::jthread watch_;
+};
 
 }  // namespace
 
@@ -65,18 +81,23 @@ Result<bool> DeepSleep::is_active(const Found& found) const {
     return domain && domain->active;
 }
 
-Result<void> DeepSleep::put_to_sleep(const Found& found) const {
+Result<void> DeepSleep::save(const Found& found, const driver::Context& context) const {
+    const Patience patience(*api_, found.domain.uuid, context);
+    return api_->save(found.domain.uuid, memory_.incoming(found.owner.vm).string());
+}
+
+Result<void> DeepSleep::put_to_sleep(const Found& found, const driver::Context& context) const {
     const std::string& vm = found.owner.vm;
     if (Result<void> ready = memory_.make_ready(); !ready) return ready;
     if (!found.domain.paused)
         if (Result<void> paused = api_->pause(found.domain.uuid); !paused) return paused;
-    const Metadata mark = suspended_metadata(Suspension{std::string(on_disk), now_text()});
+    const Metadata mark = suspended_metadata(suspended_now(on_disk));
     for (const Affect affect : {Affect::definition, Affect::live}) {
         if (affect == Affect::definition && !found.domain.persistent) continue;
         if (Result<void> marked = api_->set_metadata(found.domain.uuid, mark, affect); !marked) return marked;
     }
     if (Result<void> cleared = memory_.clear_for(vm); !cleared) return cleared;
-    if (Result<void> saved = api_->save(found.domain.uuid, memory_.incoming(vm).string()); !saved) {
+    if (Result<void> saved = save(found, context); !saved) {
         // libvirt may have gone on with the saving of a run that was killed, and have ended it just now.
         const Result<bool> active = is_active(found);
         if (!active || *active) return saved;

@@ -33,8 +33,8 @@ class DeepSleep {
     /// Whether the spec has a place to sleep in.
     [[nodiscard]] bool possible() const { return memory_.possible(); }
 
-    /// Saves an active guest. Afterwards it is off.
-    [[nodiscard]] base::Result<void> put_to_sleep(const Found& found) const;
+    /// Saves an active guest. Afterwards it is off. Broken off when the context's patience is over.
+    [[nodiscard]] base::Result<void> put_to_sleep(const Found& found, const driver::Context& context) const;
 
     /// Brings a machine that is off to where finish_waking() takes over, if there is memory of it: then true. False:
     /// there is none, and it may boot. An Error when a person must decide.
@@ -52,6 +52,7 @@ class DeepSleep {
     [[nodiscard]] base::Result<Sleep> look(const Found& found) const;
 
  private:
+    [[nodiscard]] base::Result<void> save(const Found& found, const driver::Context& context) const;
     [[nodiscard]] base::Result<void> restore_saved(const Found& found) const;
     [[nodiscard]] base::Result<Sleep> judge(const std::string& vm, bool marked) const;
     [[nodiscard]] base::Result<void> check_ours(const Found& found) const;

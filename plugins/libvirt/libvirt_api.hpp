@@ -90,8 +90,10 @@ class Api {
     [[nodiscard]] virtual base::Result<void> resume(const std::string& uuid) = 0;
 
     /// Writes the guest's memory to a file, which is overwritten, and switches it off; an error leaves it as it was.
-    /// Nothing is flushed to the medium.
+    /// Nothing is flushed to the medium. abort_job from another thread makes it fail.
     [[nodiscard]] virtual base::Result<void> save(const std::string& uuid, const std::string& file) = 0;
+    /// Breaks off what is being done to the guest (a save); an Error when nothing is.
+    [[nodiscard]] virtual base::Result<void> abort_job(const std::string& uuid) = 0;
     /// Starts the guest that was saved there, paused. The file stays as it is.
     [[nodiscard]] virtual base::Result<void> restore(const std::string& file) = 0;
     /// The definition that a saved guest was running with; an Error for what is no saved state, or not a whole one.

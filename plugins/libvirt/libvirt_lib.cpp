@@ -180,6 +180,10 @@ class LibvirtApi final : public Api {
         });
     }
 
+    Result<void> abort_job(const std::string& uuid) override {
+        return on_domain(uuid, "break off what is done to", virDomainAbortJob);
+    }
+
     Result<void> restore(const std::string& file) override {
         return with_connection<void>([&](virConnectPtr connection) -> Result<void> {
             if (virDomainRestoreFlags(connection, file.c_str(), nullptr, VIR_DOMAIN_SAVE_PAUSED) < 0)

@@ -1,5 +1,8 @@
 #include "plugins/libvirt/ownership.hpp"
 
+#include <fmt/chrono.h>
+
+#include <chrono>
 #include <sstream>
 
 namespace safe::libvirt {
@@ -72,6 +75,11 @@ std::optional<Suspension> read_suspended(pugi::xml_node root) {
     const pugi::xml_node element = find(root, suspended_uri);
     if (!element) return std::nullopt;
     return Suspension{.in = element.attribute("in").value(), .at = element.attribute("at").value()};
+}
+
+Suspension suspended_now(std::string_view in) {
+    const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+    return {.in = std::string(in), .at = fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(now))};
 }
 
 Metadata suspended_metadata(const std::optional<Suspension>& suspension) {

@@ -33,16 +33,19 @@ void write_owner(pugi::xml_node root, const Owner& owner);
 
 inline constexpr std::string_view in_ram = "ram";
 inline constexpr std::string_view on_disk = "disk";
+inline constexpr std::string_view nowhere = "nowhere";  // closing waited no longer: what was in its memory is lost
 
 /// How the guest was put to sleep, and when.
 struct Suspension {
-    std::string in;       // in_ram or on_disk
+    std::string in;       // in_ram, on_disk or nowhere
     std::string at = {};  // "2026-11-19 18:02 UTC"; empty when nobody wrote it down
     bool operator==(const Suspension&) const = default;
 };
 
 void write_suspended(pugi::xml_node root, const Suspension& suspension);
 [[nodiscard]] std::optional<Suspension> read_suspended(pugi::xml_node root);
+/// With the time of day, for people.
+[[nodiscard]] Suspension suspended_now(std::string_view in);
 /// nullopt takes the mark away.
 [[nodiscard]] Metadata suspended_metadata(const std::optional<Suspension>& suspension);
 

@@ -119,7 +119,7 @@ class PowerDriver final : public driver::Driver {
         else if (step.bracket)
             done = switch_.shut_off(resource.id, context);
         else
-            done = switch_.suspend(resource.id, suspend_);
+            done = switch_.suspend(resource.id, suspend_, context);
         return done ? done : base::fail(about(done.error(), resource.id));
     }
 
@@ -161,6 +161,9 @@ class PowerDriver final : public driver::Driver {
         if (const std::string* saved = model::get<std::string>(absent->facts, "saved-memory"); saved != nullptr)
             return {.verb = "start", .summary = "anew: it was running when the power was cut"};
         if (slept == nullptr) return {.verb = "start", .summary = ""};
+        if (*slept == nowhere)
+            return {.verb = "start",
+                    .summary = "anew: it did not sleep when the safe was closed, and its power was cut"};
         if (*slept == on_disk) {
             const std::string* at = model::get<std::string>(absent->facts, "suspended-at");
             return {.verb = "restore", .summary = "from memory saved" + (at != nullptr ? " " + *at : std::string())};

@@ -198,12 +198,37 @@ Result<bool> PowerSwitch::wait_until_off(const ResourceId& id, const driver::Con
     }
 }
 
-Result<void> PowerSwitch::suspend(const ResourceId& id, specs::Suspend how) const {
+Result<void> PowerSwitch::suspend(const ResourceId& id, specs::Suspend how, const driver::Context& context) const {
+    Result<void> asleep = base::fail({.attempt = "suspend",
+                                      .object = to_text(id),
+                                      .cause = "the time that the spec gives for it is over",
+                                      .advice = "deadlines.suspend says how long it may take"});
+    if (!context.insistence.cuts_power()) asleep = put_to_sleep(id, how, context);
+    if (asleep || !context.insistence.cuts_power()) return asleep;
     const Result<std::unique_ptr<Found>> found = look(id);
     if (!found) return base::fail(found.error());
     if (!*found || !(*found)->domain.active) return {};
-    return how == specs::Suspend::disk || sleeps_on_disk((*found)->seen) ? deep_.put_to_sleep(**found)
+    return cut_off(**found, asleep.error().cause, context);
+}
+
+Result<void> PowerSwitch::put_to_sleep(const ResourceId& id, specs::Suspend how, const driver::Context& context) const {
+    const Result<std::unique_ptr<Found>> found = look(id);
+    if (!found) return base::fail(found.error());
+    if (!*found || !(*found)->domain.active) return {};
+    return how == specs::Suspend::disk || sleeps_on_disk((*found)->seen) ? deep_.put_to_sleep(**found, context)
                                                                          : suspend_in_ram(**found);
+}
+
+/// Marked first, in its definition alone: killed in between it runs, and the mark goes with its next start.
+Result<void> PowerSwitch::cut_off(const Found& found, const std::string& cause, const driver::Context& context) const {
+    const std::string id = to_text(make_id(model::Kind::power, found.owner.vm));
+    context.say(fmt::format("{}: does not sleep ({}); its power is cut, what was in its memory is lost", id, cause));
+    Result<void> marked;
+    if (found.domain.persistent)
+        marked = api_->set_metadata(found.domain.uuid, suspended_metadata(suspended_now(nowhere)), Affect::definition);
+    // Closing goes on without the mark, and says so.
+    if (Result<void> cut = api_->cut_power(found.domain.uuid); !cut) return cut;
+    return marked;
 }
 
 Result<void> PowerSwitch::suspend_in_ram(const Found& found) const {

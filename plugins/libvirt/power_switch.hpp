@@ -34,14 +34,20 @@ class PowerSwitch {
     [[nodiscard]] base::Result<void> shut_off(const model::ResourceId& id, const driver::Context& context) const;
 
     /// In RAM: pauses the guest and marks it as paused by us. On disk: saves it in the vault; it is off afterwards.
-    /// What was begun on disk is ended there.
-    [[nodiscard]] base::Result<void> suspend(const model::ResourceId& id, specs::Suspend how) const;
+    /// What was begun on disk is ended there. A guest that is not asleep when the context's patience is over has its
+    /// power cut, and is marked as one that lost its memory.
+    [[nodiscard]] base::Result<void> suspend(const model::ResourceId& id, specs::Suspend how,
+                                             const driver::Context& context) const;
 
  private:
     /// nullptr when there is no such machine of ours; an Error also when another bears its name.
     [[nodiscard]] base::Result<std::unique_ptr<Found>> look(const model::ResourceId& id) const;
     [[nodiscard]] base::Result<void> start(const Found& found) const;
+    [[nodiscard]] base::Result<void> put_to_sleep(const model::ResourceId& id, specs::Suspend how,
+                                                  const driver::Context& context) const;
     [[nodiscard]] base::Result<void> suspend_in_ram(const Found& found) const;
+    [[nodiscard]] base::Result<void> cut_off(const Found& found, const std::string& cause,
+                                             const driver::Context& context) const;
     [[nodiscard]] base::Result<void> finish_waking(const model::Resource& resource,
                                                    const driver::Context& context) const;
     [[nodiscard]] base::Result<void> wake(const Found& found) const;

@@ -42,6 +42,7 @@ class WitnessedApi final : public Api {
     Result<void> pause(const std::string& uuid) override { return libvirt_->pause(uuid); }
     Result<void> resume(const std::string& uuid) override { return libvirt_->resume(uuid); }
     Result<void> save(const std::string& uuid, const std::string& file) override { return libvirt_->save(uuid, file); }
+    Result<void> abort_job(const std::string& uuid) override { return libvirt_->abort_job(uuid); }
     Result<void> restore(const std::string& file) override { return libvirt_->restore(file); }
     Result<std::string> saved_definition(const std::string& file) override { return libvirt_->saved_definition(file); }
     Result<void> set_memory(const std::string& uuid, std::uint64_t bytes) override {

@@ -119,7 +119,8 @@ class MappingDriver final : public driver::Driver {
                        const driver::Context& context) override {
         const std::string& volume = resource.id.name();
         if (step.action != model::Action::add)
-            if (Result<void> closed = close(volume, context.force ? Closing::force : Closing::gently); !closed)
+            if (Result<void> closed = close(volume, context.insistence.force ? Closing::force : Closing::gently);
+                !closed)
                 return closed;
         return step.action == model::Action::remove ? Result<void>() : open(volume, context);
     }

@@ -137,11 +137,12 @@ class Run {
     }
 
     base::Result<void> carry_out(const Step& step) {
-        const driver::Context context{
-            .stop = execution_.stop, .force = execution_.force, .progress = [this, &step](std::string_view line) {
-                const std::lock_guard lock(mutex_);
-                execution_.listener.step_progress(step, line);
-            }};
+        const driver::Context context{.stop = execution_.stop,
+                                      .insistence = execution_.insistence,
+                                      .progress = [this, &step](std::string_view line) {
+                                          const std::lock_guard lock(mutex_);
+                                          execution_.listener.step_progress(step, line);
+                                      }};
         const Resource resource = resource_of(step);
         const Observation before = execution_.drivers.look_at(step.resource, context);
         if (base::Result<void> same = check_unmoved(step, before); !same) return same;

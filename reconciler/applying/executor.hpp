@@ -19,7 +19,7 @@ struct Execution {
     Journal& journal;
     Listener& listener;
     std::stop_token stop;
-    bool force = false;  // driver::Context::force
+    driver::Insistence insistence = {};
     /// Steps side by side. More than there are cores makes guests that start together slower than one after the other.
     unsigned workers = std::clamp(std::thread::hardware_concurrency(), 2U, 4U);
 };

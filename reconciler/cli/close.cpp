@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -35,13 +36,16 @@ bool is_closed(const model::Report& report) {
 
 }  // namespace
 
-Result<model::Report> close_until_closed(Convergence& convergence, model::Mode mode, std::chrono::seconds deadline,
-                                         Format format, const std::stop_token& stop) {
-    const Clock::time_point end = Clock::now() + deadline;
+Result<model::Report> close_until_closed(Convergence& convergence, const specs::SafeSpec& spec, model::Mode mode,
+                                         std::chrono::seconds deadline, Format format, const std::stop_token& stop) {
+    const Clock::time_point begin = Clock::now();
+    const Clock::time_point end = begin + deadline;
+    const Clock::time_point asleep_by = std::min(end, begin + std::chrono::seconds(spec.deadlines.suspend->seconds));
     int forced = 0;
     for (;;) {
         const bool force = Clock::now() >= end;
-        Result<model::Report> report = convergence.run({.mode = mode, .yes = true, .force = force, .format = format});
+        Result<model::Report> report = convergence.run(
+            {.mode = mode, .yes = true, .insistence = {.asleep_by = asleep_by, .force = force}, .format = format});
         if (!report || report->interrupted || is_closed(*report) || stop.stop_requested()) return report;
         // A refused plan stays refused: whoever wrote the spec must act.
         if (!report->remaining.refusals.empty()) return report;
@@ -97,7 +101,7 @@ ExitCode close(const Options& options, const Surroundings& around) {
         const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
         Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
         if (!convergence) return base::fail(convergence.error());
-        return close_until_closed(*convergence, *mode, deadline, options.spec.format, around.stop);
+        return close_until_closed(*convergence, *spec, *mode, deadline, options.spec.format, around.stop);
     };
     return exit_code_of(converge(), options.spec.format);
 }

@@ -106,7 +106,7 @@ Result<model::Report> Convergence::carry_out(const applying::Goal& goal, applyin
                                         .journal = *journal,
                                         .listener = text ? static_cast<applying::Listener&>(on_terminal) : silent,
                                         .stop = stop_,
-                                        .force = wish.force};
+                                        .insistence = wish.insistence};
     model::Report report = applying::apply(goal, std::move(planned), execution, {});
     if (const Result<void> recorded = journal->ended(report); !recorded) print_error(recorded.error(), wish.format);
     fmt::print("{}", text ? view::report_text(report, style_of(STDOUT_FILENO)) : view::report_json(report));

@@ -21,9 +21,9 @@ namespace safe::cli {
 struct Wish {
     model::Mode mode = model::Mode::closed;
     std::optional<model::Disruption> max_disruption = std::nullopt;
-    bool allow_mass_removal = false;   // planning::Limits
-    bool yes = false;                  // nobody is asked
-    bool force = false;                // driver::Context::force
+    bool allow_mass_removal = false;  // planning::Limits
+    bool yes = false;                 // nobody is asked
+    driver::Insistence insistence = {};
     const PlanFile* agreed = nullptr;  // nothing but this plan
     Format format = Format::text;
 };
@@ -65,10 +65,11 @@ class Convergence {
                                                      const driver::Places& places, const driver::KeyRing& keys,
                                                      const Surroundings& around);
 
-/// Runs it again until nothing is left to close; past `deadline` with force, a few times. The last report.
-[[nodiscard]] base::Result<model::Report> close_until_closed(Convergence& convergence, model::Mode mode,
-                                                             std::chrono::seconds deadline, Format format,
-                                                             const std::stop_token& stop);
+/// Runs it again until nothing is left to close: guests that are not asleep by the spec's deadline for that, or by
+/// `deadline`, have their power cut; past `deadline` with force, a few times. The last report.
+[[nodiscard]] base::Result<model::Report> close_until_closed(Convergence& convergence, const specs::SafeSpec& spec,
+                                                             model::Mode mode, std::chrono::seconds deadline,
+                                                             Format format, const std::stop_token& stop);
 
 /// Refused when the plan was, else what the report says.
 [[nodiscard]] ExitCode exit_code_of(const base::Result<model::Report>& result, Format format);

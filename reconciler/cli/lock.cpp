@@ -49,7 +49,7 @@ ExitCode lock(const Options& options, const Surroundings& around) {
         const std::chrono::seconds deadline(spec->deadlines.lock.value.seconds);
         Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
         if (!convergence) return base::fail(convergence.error());
-        return close_until_closed(*convergence, model::Mode::locked, deadline, format, around.stop);
+        return close_until_closed(*convergence, *spec, model::Mode::locked, deadline, format, around.stop);
     };
     return exit_code_of(converge(), format);
 }

@@ -6,7 +6,9 @@
 // made at the first observe, and a failure to connect is an Unknown, not an exception.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -20,13 +22,21 @@
 
 namespace safe::driver {
 
+/// How closing insists, at the cost of what was unsaved in the things that will not go. Never in opening.
+struct Insistence {
+    /// A guest that is not asleep by then has its power cut. nullopt: however long it takes.
+    std::optional<std::chrono::steady_clock::time_point> asleep_by = std::nullopt;
+    /// The deadline of closing is over: a mapping that is in use is replaced by one that only gives errors, so that its
+    /// key goes.
+    bool force = false;
+
+    [[nodiscard]] bool cuts_power() const { return asleep_by && std::chrono::steady_clock::now() >= *asleep_by; }
+};
+
 /// What a call may use besides its arguments.
 struct Context {
     std::stop_token stop = {};  // long waits end early when it asks
-    /// The deadline of closing is over: what will not go gently goes at the cost of what was unsaved in it (a guest's
-    /// power is cut, a mapping that is in use is replaced by one that only gives errors, so that its key goes). Never
-    /// in opening.
-    bool force = false;
+    Insistence insistence = {};
     std::function<void(std::string_view)> progress = nullptr;  // one line for the person who waits; may be empty
 
     void say(std::string_view line) const {

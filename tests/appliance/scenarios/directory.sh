@@ -2,8 +2,14 @@
 # shellcheck shell=bash
 
 start_directory() { # its base is dc=atlas,dc=example,dc=org; root manages it over ldapi:///
-    local work=/run/directory file
-    mkdir -p $work/config $work/data /run/slapd
+    local work=/root/directory file
+    mkdir -p /run/slapd
+    if [ -d $work ]; then # after a reboot
+        slapd -F $work/config -h ldapi:///
+        soon 30 ldapwhoami -Q -Y EXTERNAL -H ldapi:///
+        return
+    fi
+    mkdir -p $work/config $work/data
     cat >$work/config.ldif <<LDIF
 dn: cn=config
 objectClass: olcGlobal

@@ -88,6 +88,12 @@ became() {
     done
     echo running
 }
+# never_back VM: its console tells of no beat twice: in each boot they only grow
+never_back() {
+    console "$1" | awk '/^heartbeat / { for (i = 2; i <= NF; i++) { split($i, pair, "="); word[pair[1]] = pair[2] }
+        if (word["beat"] + 0 <= last[word["boot"]] + 0) { print "back in time: " $0; exit 1 }
+        last[word["boot"]] = word["beat"] }' || fail "$1 went back in time"
+}
 # is_locked FILE: somebody, for a guest the NFS server, holds a lock on it
 is_locked() { grep -q ":$(stat -c %i "$1") " /proc/locks; }
 

@@ -1,5 +1,7 @@
 // suspend: disk, with a tmpfs for the vault: guests that count on, files that are cut short, broken or of yesterday,
 // and what a kill at each point leaves behind.
+#include <random>
+
 #include "tests/system/libvirt/suspend_fixture.hpp"
 
 namespace safe::test {
@@ -147,6 +149,47 @@ TEST_F(SuspendToDisk, MemoryOfAnotherMachineIsNotRestoredInItsPlace) {
     const std::string said = failures(go(spec(two), Mode::open));
     EXPECT_NE(said.find("holds another machine"), std::string::npos) << said;
     EXPECT_EQ(domains(), "t-desk shut off; t-gate running; t-wiki shut off");
+}
+
+TEST_F(SuspendToDisk, AGuestThatCannotSleepIsCutOffWhenTheTimeIsOverAndNeverBefore) {
+    reach(spec(), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1);
+    std::ofstream(vault() / "fills") << std::string(300U << 20U, 'x') << std::flush;  // as much as there is room for
+    const auto later = std::chrono::steady_clock::now() + std::chrono::hours(1);
+    EXPECT_NE(failures(go(spec(), Mode::closed, drivers_of(spec()), {.asleep_by = later})), "");
+    EXPECT_EQ(domains(), "t-desk paused; t-gate running") << "a person may still make room";
+    const driver::Insistence now{.asleep_by = std::chrono::steady_clock::now()};
+    EXPECT_EQ(failures(go(spec(), Mode::closed, drivers_of(spec()), now)), "");
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    fs::remove(vault() / "fills");
+    const model::Plan opening = look(spec(), Mode::open);
+    ASSERT_EQ(steps(opening), "add power/desk start\n");
+    EXPECT_NE(opening.steps[0].summary.find("its power was cut"), std::string::npos) << opening.steps[0].summary;
+    reach(spec(), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 2);
+    open_again_sleeps(spec());
+}
+
+TEST_F(SuspendToDisk, ASaveThatTakesTooLongIsBrokenOff) {
+    // A guest whose memory is more than fits into a pipe.
+    std::string heavy = saving;
+    heavy.replace(heavy.find("kernel: kernel"), std::string_view("kernel: kernel").size(),
+                  "kernel: kernel, initrd: initrd");
+    std::string ballast(8U << 20U, '\0');
+    std::ranges::generate(ballast, std::minstd_rand());
+    write("initrd", ballast);
+    reach(spec(heavy), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1);
+    // Storage that answers again after three seconds: patience would have been rewarded.
+    const HeldUp writer("libvirt_iohelper", memory("desk.save.new").string(), std::chrono::seconds(3));
+    const driver::Insistence soon{.asleep_by = std::chrono::steady_clock::now() + std::chrono::seconds(1)};
+    EXPECT_EQ(failures(go(spec(heavy), Mode::closed, drivers_of(spec(heavy)), soon)), "");
+    EXPECT_TRUE(writer.was_met());
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    EXPECT_FALSE(fs::exists(memory("desk.save")));
+    reach(spec(heavy), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 2);
+    open_again_sleeps(spec(heavy));
 }
 
 TEST_F(SuspendToDisk, WithoutTheVaultNothingIsWrittenInClear) {

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 
+#include <atomic>
+#include <fstream>
 #include <thread>
 
 #include "tests/system/libvirt/counting_kernel.hpp"
@@ -20,6 +23,37 @@ vms:
   gate: { role: service, image: disk.img, disk: 8MiB, memory: 64MiB, cpus: 1, address: 10.99.0.2 }
   desk: { role: workspace, boot: { kernel: kernel, cmdline: quiet }, memory: 32MiB, cpus: 1, address: 10.99.0.20 }
 )";
+
+/// Stops the first process with that program and argument as soon as it is there, and lets it go on after a while.
+class HeldUp {
+ public:
+    HeldUp(std::string program, std::string argument, std::chrono::milliseconds time)
+        : thread_(
+              [this, program = std::move(program), argument = std::move(argument), time](const std::stop_token& stop) {
+                  while (!stop.stop_requested())
+                      if (const pid_t process = find(program, argument); process > 0 && ::kill(process, SIGSTOP) == 0) {
+                          met_ = true;
+                          std::this_thread::sleep_for(time);
+                          ::kill(process, SIGCONT);
+                          return;
+                      }
+              }) {}
+    [[nodiscard]] bool was_met() const { return met_; }
+
+ private:
+    static pid_t find(const std::string& program, const std::string& argument) {
+        for (const auto& entry : fs::directory_iterator("/proc")) {
+            std::ifstream file(entry.path() / "cmdline");
+            const std::string line((std::istreambuf_iterator<char>(file)), {});
+            if (line.find(program) < line.find('\0') && line.find(argument) != std::string::npos)
+                return std::stoi(entry.path().filename());
+        }
+        return 0;
+    }
+
+    std::atomic<bool> met_ = false;
+    std::jthread thread_;
+};
 
 class SuspendToDisk : public LibvirtTest {
  protected:
@@ -71,12 +105,13 @@ class SuspendToDisk : public LibvirtTest {
         return go(spec, mode, drivers_of(spec));
     }
     [[nodiscard]] model::Report go(const specs::SafeSpec& spec, Mode mode,
-                                   std::vector<std::unique_ptr<driver::Driver>> drivers) const {
+                                   std::vector<std::unique_ptr<driver::Driver>> drivers,
+                                   const driver::Insistence& insistence = {}) const {
         applying::DriverSet set(std::move(drivers));
         const applying::Goal goal{.spec = spec, .mode = mode};
         base::Result<applying::Journal> journal = applying::Journal::open(home_.path() / "journal");
         applying::Listener silent;
-        return applying::apply(goal, look_and_plan(goal, set, {}), {set, *journal, silent, {}}, {});
+        return applying::apply(goal, look_and_plan(goal, set, {}), {set, *journal, silent, {}, insistence}, {});
     }
 
     void reach(const specs::SafeSpec& spec, Mode mode) const {
@@ -116,6 +151,14 @@ class SuspendToDisk : public LibvirtTest {
         EXPECT_EQ(boots(all), 1) << "it booted: its memory is lost";
         EXPECT_TRUE(std::ranges::is_sorted(all)) << "it went back in time";
         EXPECT_TRUE(fs::is_empty(vault() / "memory")) << "what was used is gone";
+    }
+
+    /// What had its power cut sleeps and wakes like any other afterwards.
+    void open_again_sleeps(const specs::SafeSpec& safe) const {
+        const auto before = boots(numbers());
+        reach(safe, Mode::closed);
+        reach(safe, Mode::open);
+        EXPECT_EQ(boots(more_numbers()), before);
     }
 
     /// The safe opens without it, and says what a person can do.

@@ -103,8 +103,8 @@ TEST_F(Kernel, ByForceTheKeyGoesFirstAndTheDeviceWhenItIsLetGo) {
                            .changes = {},
                            .labels = {},
                            .requires_done = {}};
-    const auto forced =
-        world.driver_of(model::Kind::mapping).apply(step, {.id = vault}, world.observe(vault), {.force = true});
+    const auto forced = world.driver_of(model::Kind::mapping)
+                            .apply(step, {.id = vault}, world.observe(vault), {.insistence = {.force = true}});
     ASSERT_FALSE(forced) << "never called closed while the device is there";
     EXPECT_NE(to_text(forced.error()).find("its key is wiped"), std::string::npos) << to_text(forced.error());
     const auto table = base::run_process({"dmsetup", "table", "--showkeys", "safe-kernel-vault"});

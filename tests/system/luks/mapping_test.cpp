@@ -263,8 +263,8 @@ TEST_F(MappingTest, ItClosesAndWhatHoldsItIsNamed) {
                            .changes = {},
                            .labels = {},
                            .requires_done = {}};
-    const auto forced =
-        world.driver_of(model::Kind::mapping).apply(step, {.id = mapping}, world.observe(mapping), {.force = true});
+    const auto forced = world.driver_of(model::Kind::mapping)
+                            .apply(step, {.id = mapping}, world.observe(mapping), {.insistence = {.force = true}});
     ASSERT_FALSE(forced) << "it is there still";
     EXPECT_NE(to_text(forced.error()).find("its key is wiped"), std::string::npos);
     EXPECT_NE(*model::get<std::string>(std::get<model::Present>(world.observe(mapping)).attributes, "state"), "active");
