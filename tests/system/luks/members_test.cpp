@@ -124,6 +124,17 @@ TEST_F(Members, WhoLeavesTheFileLosesTheKeyAndTheAreaIsOverwritten) {
     EXPECT_TRUE(world.apply(id_of("bob"), Action::remove)) << "twice is once";
 }
 
+TEST_F(Members, AFileWithoutUsersSaysNothingOfWhoHasAKey) {
+    const auto wanted = [&] {
+        const auto seen = world.observe(id_of("alice"));
+        return world.driver_of(model::Kind::keyslot)
+            .orphan(id_of("alice"), std::get<model::Present>(seen), model::Mode::open);
+    };
+    EXPECT_EQ(wanted(), model::Presence::absent);
+    world.spec.users.clear();
+    EXPECT_EQ(wanted(), model::Presence::present);
+}
+
 TEST_F(Members, TheLastKeyslotAndTheLastSuperUsersNeverGo) {
     const auto refused = [&](const std::string& user) {
         const std::string before = world.content("vault");
