@@ -61,9 +61,9 @@ lines() { if [ -e $journal ]; then wc -l <$journal; else echo 0; fi; }
 # line_of_journal BEFORE WHICH PID: the first line that sed's address WHICH means (a number, /a pattern/) after the BEFORE lines that were
 # there, as soon as it is written, without its time; nothing when process PID ends before.
 line_of_journal() {
-    timeout 240 tail -n +1 -s 0.1 "--pid=$3" -F $journal 2>/dev/null |
-        awk -v "before=$1" 'NR > before { print; fflush() }' |
-        sed -n "$2{s/^{\"time\":[^,]*,\"pid\":[^,]*,//p;q}" || true
+    # Not a pipeline: that would wait for tail, too.
+    sed -n "$2{s/^{\"time\":[^,]*,\"pid\":[^,]*,//p;q}" < <(timeout 240 tail -n +1 -s 0.1 "--pid=$3" -F $journal 2>/dev/null |
+        sed -u -n "$(($1 + 1)),\$p")
 }
 # killed WHICH COMMAND...: begins it with alice's password, and kills it when the journal has that line, as above. Status 1: it had ended
 # before.
