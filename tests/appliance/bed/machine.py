@@ -123,8 +123,8 @@ class Kind:
 
 
 class Machine:
-    """A machine in a folder. root is its root disk (qcow2), payload a tar, disks its further disks, lan the end of the wire to the
-    other machine as a pair of socket paths (here, there)."""
+    """A machine in a folder. root is its root disk (qcow2), payload a tar, disks the paths of its further disks (made if missing),
+    lan the end of the wire to the other machine as a pair of socket paths (here, there)."""
 
     def __init__(self, folder, kind, *, root, payload=None, disks=None, lan=None, durable=False):
         self.folder, self.kind = folder, kind
@@ -132,7 +132,7 @@ class Machine:
         folder.mkdir(parents=True, exist_ok=True)
         self.payload = payload or self._sparse("payload.tar", PAYLOAD_SIZE)
         self.out = self._sparse("out.raw", OUT_SIZE)
-        self.disks = disks or [self._sparse(f"disk{n}.raw", DISK_SIZE) for n in range(1, DISKS + 1)]
+        self.disks = [self._sparse(disk, DISK_SIZE) for disk in disks or (f"disk{n}.raw" for n in range(1, DISKS + 1))]
         self.lan = lan or (folder / "lan.here", folder / "lan.there")
         self.process = self.control = self.outside = self.monitor = None
         self.boots = 0

@@ -139,7 +139,8 @@ class Run:
                                lan=lan, durable=chosen.power or bool(chosen.disk))
         if chosen.storage:
             job = self.tar("storage", HERE / "storage", "host", [])
-            self.storage = StorageHost(self.work / "storage", self.kind, kept, job, lan[::-1], self.go)
+            self.storage = StorageHost(self.work / "storage", self.kind, kept, job, lan[::-1], self.go,
+                                       chosen.disk and [chosen.disk.absolute().with_suffix(f".lun{n}") for n in (1, 2, 3)])
             self.storage.on()
         self.machine.start(kept / "state" if warm else None)
         if not warm:

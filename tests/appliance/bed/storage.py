@@ -22,10 +22,10 @@ def occurrences(path, pattern):
 
 
 class StorageHost:
-    def __init__(self, folder, kind, ready, payload, lan, go):
+    def __init__(self, folder, kind, ready, payload, lan, go, disks=None):
         self.folder, self.ready, self.go = folder, ready, go
         folder.mkdir(parents=True)
-        self.machine = Machine(folder, kind, root=folder / "root.qcow2", payload=payload, lan=lan)
+        self.machine = Machine(folder, kind, root=folder / "root.qcow2", payload=payload, lan=lan, disks=disks)
         self.number = 0
 
     def on(self):

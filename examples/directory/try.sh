@@ -1,12 +1,21 @@
-# A directory of the scenario's own on the hypervisor, prepared as docs/members.md tells an operator; to be sourced after lib.sh.
+# A directory on the hypervisor itself, to try things out: prepared as docs/members.md tells an operator; to be sourced. The quickstart and
+# the tests of the appliance use it. Wants the files beside it in directory/, and goes on with what is there after a reboot.
 # shellcheck shell=bash
 
+answer_to_root() { # FOLDER
+    local tries
+    slapd -F "$1/config" -h ldapi:///
+    for ((tries = 0; tries < 300; tries++)); do
+        ! ldapwhoami -Q -Y EXTERNAL -H ldapi:/// >/dev/null 2>&1 || return 0
+        sleep 0.1
+    done
+    return 1
+}
 start_directory() { # its base is dc=atlas,dc=example,dc=org; root manages it over ldapi:///
     local work=/root/directory file
     mkdir -p /run/slapd
     if [ -d $work ]; then # after a reboot
-        slapd -F $work/config -h ldapi:///
-        soon 30 ldapwhoami -Q -Y EXTERNAL -H ldapi:///
+        answer_to_root $work
         return
     fi
     mkdir -p $work/config $work/data
@@ -44,8 +53,7 @@ olcDbDirectory: $work/data
 olcDbMaxSize: 67108864
 LDIF
     slapadd -n 0 -F $work/config -l $work/config.ldif
-    slapd -F $work/config -h ldapi:///
-    soon 30 ldapwhoami -Q -Y EXTERNAL -H ldapi:///
+    answer_to_root $work
     for file in modules ssh-keys safe; do ldapadd -Q -Y EXTERNAL -H ldapi:/// -f directory/$file.ldif; done
     ldapmodify -Q -Y EXTERNAL -H ldapi:/// -f directory/access.ldif
 }
