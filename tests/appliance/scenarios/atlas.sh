@@ -38,13 +38,6 @@ chap_secret() {
     (umask 077 && printf 'a-secret-of-tests' >/etc/safe/chap)
 }
 
-# with PASSWORD... -- STATUS COMMAND: the passwords come on a descriptor.
-with() {
-    local words=()
-    while [ "$1" != -- ]; do words+=("$1"); shift; done
-    shift
-    run "$@" --password-fd 5 5< <(printf '%s\n' "${words[@]}")
-}
 proved() { run 0 safectl verify; says "safe atlas is $1"; }
 is_running() { [ "$(became $file)" = running ]; }
 as_noted() { noted_line=$(last_beat "$1") noted_count=$(wc -l <"$1"); }

@@ -16,6 +16,13 @@ run() {
     printf '%s\n' "$output"
     [ "$status" = "$wanted" ] || fail "exit status $status where $wanted was expected"
 }
+# with PASSWORD... -- STATUS COMMAND...: the same, with the passwords on a descriptor; they are the scenario's alone.
+with() {
+    local words=()
+    while [ "$1" != -- ]; do words+=("$1"); shift; done
+    shift
+    run "$@" --password-fd 5 5< <(printf '%s\n' "${words[@]}")
+}
 says() { grep -qF -- "$1" <<<"$output" || fail "the output does not say: $1"; }
 says_not() { ! grep -qF -- "$1" <<<"$output" || fail "the output says: $1"; }
 # steps N: the last plan has so many.
