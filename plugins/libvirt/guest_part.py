@@ -12,6 +12,8 @@ import pathlib
 import subprocess
 import sys
 
+import yaml  # cloud-init itself needs it
+
 ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "/")
 FOR_REAL = len(sys.argv) <= 1
 OURS = ROOT / "run/safe-guest"
@@ -55,6 +57,18 @@ def say(text):
 def instance_data():
     """What cloud-init knows, as it hands it to scripts; root alone may read this one."""
     return json.loads((ROOT / "run/cloud-init/instance-data-sensitive.json").read_text())
+
+
+def own_account():
+    """The image's, with whose creation every distribution configures its cloud-init. The last file that says it wins."""
+    name = None
+    files = [ROOT / "etc/cloud/cloud.cfg", *sorted((ROOT / "etc/cloud/cloud.cfg.d").glob("*.cfg"))]
+    for file in filter(pathlib.Path.exists, files):
+        said = yaml.safe_load(file.read_text()) or {}
+        name = ((said.get("system_info") or {}).get("default_user") or {}).get("name", name)
+    if not name or "/" in name:
+        raise RuntimeError(f"cloud-init's configuration names no account of the image's own, but {name!r}")
+    return name
 
 
 def systemctl(*words):
@@ -106,10 +120,7 @@ def let_super_users_in(safe):
         return
     if not settings.is_dir():
         raise RuntimeError(f"there is no {settings}: the keys of super-users open nothing here")
-    name = instance_data()["merged_cfg"]["system_info"]["default_user"]["name"]
-    if not name or "/" in name:
-        raise RuntimeError(f"the image's own account cannot be called {name!r}")
-    write(OURS / "keys" / name, "".join(f"{key}\n" for key in keys))
+    write(OURS / "keys" / own_account(), "".join(f"{key}\n" for key in keys))
     drop_in = settings / "40-safe.conf"
     if not drop_in.exists() or drop_in.read_text() != wanted:
         write(drop_in, wanted)

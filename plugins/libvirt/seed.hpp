@@ -24,6 +24,7 @@ inline constexpr std::string_view as_its_source = "as its source";
 inline constexpr std::string_view older_than_source = "older than its source";
 inline constexpr std::string_view damaged_seed = "damaged: somebody wrote to it";
 inline constexpr std::string_view seed_is_gone = "its file is gone";
+inline constexpr std::string_view seed_is_elsewhere = "where the disk no longer is";
 
 /// Of a VM with cloud-init.
 [[nodiscard]] model::Branch wanted_seed(const specs::SafeSpec& spec, const specs::VmSpec& vm, const Layout& layout);

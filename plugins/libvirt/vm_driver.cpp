@@ -222,6 +222,10 @@ class VmDriver final : public driver::Driver {
                                     .object = found->seen.seed,
                                     .cause = "the volume that it lies on is not mounted",
                                     .advice = "it is looked at when the safe is open"}};
+        // It goes where the spec now keeps the disk.
+        const bool moved =
+            layout_.has_cloud_init(vm) && std::filesystem::path(found->seen.seed).parent_path() != layout_.seeds(vm);
+        if (moved) (*seed)->set("version", seed_is_elsewhere);
         present.attributes.set("seed", std::move(**seed));
         return present;
     }

@@ -147,7 +147,7 @@ class Plan(Case):
         (self.folder / "disk.img").write_bytes(bytes(4096))
         with_seed = "image: disk.img, cloud-init: { user-data: gate.yaml }"
         self.spec.write_text(SPEC.replace("boot: { kernel: kernel.bin }", with_seed, 1))
-        self.assertIn("gate.yaml (" + str(self.spec) + ":6:", self.plan("--exit-code", status=1).stdout)
+        self.assertIn("gate.yaml (safe.yaml:6:", self.plan("--exit-code", status=1).stdout)
         (self.folder / "gate.yaml").write_text("#cloud-config\n{}\n")
         self.assertIn("+ vm/gateway", self.plan("--exit-code", status=2).stdout)
 

@@ -25,6 +25,9 @@ class GuestPart : public ::testing::Test {
         write("sys/class/rtc/rtc0/since_epoch", "1");
         write("sys/module/nfs/parameters/recover_lost_locks", "N");
         write("etc/ssh/sshd_config.d/other.conf", "X11Forwarding no\n");
+        write("etc/cloud/cloud.cfg",
+              "users: [default]\nsystem_info:\n  distro: debian\n  default_user: {name: debian}\n");
+        write("etc/cloud/cloud.cfg.d/05_logging.cfg", "## nothing of it\n");
     }
 
     [[nodiscard]] fs::path root() const { return home_.path(); }
@@ -40,11 +43,10 @@ class GuestPart : public ::testing::Test {
     /// Boots once. Returns what it complained of.
     std::string boot(const json& safe, int status = 0) const {
         fs::remove_all(root() / "run");
-        const json data{{"ds", {{"meta_data", {{"safe", safe}}}}},
-                        {"merged_cfg", {{"system_info", {{"default_user", {{"name", "debian"}}}}}}}};
+        const json data{{"ds", {{"meta_data", {{"safe", safe}}}}}};
         write("run/cloud-init/instance-data-sensitive.json", data.dump());
         const fs::path part = fs::path(SAFE_SOURCE_DIR) / "plugins/libvirt/guest_part.py";
-        const auto finished = base::run_process({"python3", part.string(), root().string()});
+        const auto finished = base::run_process({"/usr/bin/python3", part.string(), root().string()});
         if (!finished) throw std::runtime_error(to_text(finished.error()));
         EXPECT_EQ(finished->status, status) << finished->errors;
         return finished->errors;
@@ -84,6 +86,15 @@ TEST_F(GuestPart, LetsSuperUsersInByTheImagesOwnAccount) {
     EXPECT_EQ(read("run/safe-guest/keys/debian"), "ssh-ed25519 AAAA alice\nssh-ed25519 BBBB $(id) 'x\n");
     EXPECT_THAT(read("etc/ssh/sshd_config.d/40-safe.conf"), HasSubstr("/run/safe-guest/keys/%u\n"));
     EXPECT_EQ(read("etc/ssh/sshd_config.d/other.conf"), "X11Forwarding no\n");
+}
+
+TEST_F(GuestPart, AnImageMayCallItsAccountSomethingElse) {
+    write("etc/cloud/cloud.cfg.d/50-ours.cfg", "system_info: {default_user: {name: admin, lock_passwd: true}}\n");
+    boot(full_);
+    EXPECT_TRUE(fs::exists(root() / "run/safe-guest/keys/admin"));
+    EXPECT_FALSE(fs::exists(root() / "run/safe-guest/keys/debian"));
+    write("etc/cloud/cloud.cfg.d/60-bad.cfg", "system_info: {default_user: {name: ../x}}\n");
+    EXPECT_THAT(boot(full_, 1), HasSubstr("let_super_users_in: cloud-init's configuration names no account"));
 }
 
 TEST_F(GuestPart, WhatIsNoLongerHandedOverIsGoneAtTheNextBoot) {
