@@ -53,7 +53,11 @@ Fields<BootSpec> boot_fields() {
 
 Fields<CloudInitSpec> cloud_init_fields() {
     return {
-        optional({"user-data", "The file that is handed to cloud-init as it is.", "cloud/desktop.yaml"},
+        optional({"user-data",
+                  "The file that is handed to cloud-init as it is, at most 1 MiB. Another content is another instance "
+                  "to it, from "
+                  "the VM's next start on.",
+                  "cloud/desktop.yaml"},
                  &CloudInitSpec::user_data, types::file_path()),
     };
 }
@@ -88,8 +92,11 @@ Fields<VmSpec> vm_fields() {
              "a workspace VM.",
              "{ /data: data }"},
             &VmSpec::mounts, &VmMount::path, types::mount_path(), &VmMount::volume, types::name()),
-        part({"cloud-init", "What cloud-init is told when the VM first boots. Only with `image`."}, &VmSpec::cloud_init,
-             cloud_init_fields()),
+        part({"cloud-init",
+              "Has cloud-init told in the VM what its name is, what it mounts and which super-users' keys open it; "
+              "`{}` will do. "
+              "Only with `image`, which is to bring cloud-init."},
+             &VmSpec::cloud_init, cloud_init_fields()),
     };
 }
 

@@ -85,6 +85,12 @@ Sighting DomainFinder::judge(const std::string& vm, const Domain& domain, View v
         return model::Foreign{
             fmt::format("the virtual machine {} is not the one this safe made: its UUID differs", name),
             fmt::format("rename it: virsh domrename {} NEW", name)};
+    if (!seen->seed.empty() && !layout_.is_seed_of(vm, seen->seed)) {
+        const model::Value* extra = seen->hardware.find("extra");
+        model::Branch more = extra != nullptr && extra->branch() != nullptr ? *extra->branch() : model::Branch();
+        seen->hardware.set("extra", more.set("disk " + seen->seed, "not in the spec"));
+        seen->seed.clear();
+    }
     return Found{domain, std::move(*seen), *owner};
 }
 

@@ -62,6 +62,7 @@ class Writer {
         write_behaviour(domain);
         const xml_node devices = add(domain, "devices");
         write_disk(devices);
+        write_seed(devices);
         write_nic(devices);
         write_console(devices);
         write_rest(devices);
@@ -132,6 +133,23 @@ class Writer {
         set(target, "bus", xen_ ? "xen" : "virtio");
     }
 
+    /// A disk, and no CD: virtio is the only bus that every guest here can be expected to know.
+    void write_seed(xml_node devices) const {
+        if (identity_.seed.empty()) return;
+        const xml_node node = add(devices, "disk");
+        set(node, "type", "file");
+        set(node, "device", "disk");
+        const xml_node driver = add(node, "driver");
+        set(driver, "name", "qemu");
+        set(driver, "type", "raw");
+        set(add(node, "source"), "file", identity_.seed);
+        add(node, "backingStore");
+        const xml_node target = add(node, "target");
+        set(target, "dev", xen_ ? "xvdb" : "vdb");
+        set(target, "bus", xen_ ? "xen" : "virtio");
+        add(node, "readonly");
+    }
+
     void write_nic(xml_node devices) const {
         const Branch* nic = branch_of(hardware_, "nic");
         if (nic == nullptr) return;
@@ -196,6 +214,7 @@ class Reader {
                         .suspended = read_suspended(domain_),
                         .restored = read_restored(domain_),
                         .hardware = {},
+                        .seed = {},
                         .memory_in_use = {},
                         .networks = {}};
         read_resources(seen);
@@ -204,6 +223,7 @@ class Reader {
         for (const xml_node nic : devices_.children("interface"))
             if (const std::string network = attribute(nic, "source", "network"); !network.empty())
                 seen.networks.push_back(network);
+        if (const xml_node disk = seed()) seen.seed = source_of(disk);
         read_boot();
         read_console();
         read_extra();
@@ -266,6 +286,16 @@ class Reader {
         return branch;
     }
 
+    /// The second of its kind, if it is as ours are.
+    [[nodiscard]] xml_node seed() const {
+        const xml_node disk = devices_.child("disk").next_sibling("disk");
+        const bool is_one = disk && disk.child("readonly") && attribute(disk, "driver", "type") == "raw" &&
+                            disk.attribute("type").value() == std::string_view("file") &&
+                            disk.attribute("device").as_string("disk") == std::string_view("disk") &&
+                            !disk.child("backingStore").child("source");
+        return is_one ? disk : xml_node();
+    }
+
     void read_boot() {
         const xml_node os = domain_.child("os");
         if (!os.child("kernel")) return;
@@ -309,6 +339,7 @@ class Reader {
         }
         const bool one_is_ours = name == "disk" || name == "interface" || name == "serial";
         if (one_is_ours && !device.previous_sibling(device.name())) return;
+        if (device == seed()) return;
         note(std::string(name), device);
     }
 

@@ -22,6 +22,7 @@ struct Identity {
     std::string type;  // <domain type=…>
     Owner owner;
     std::optional<Suspension> suspended = std::nullopt;
+    std::string seed = {};  // the file of its cloud-init seed; empty without
 };
 
 /// The definition of a machine with these attributes: memory, memory-max, cpus, cpus-max, console, and where there are
@@ -35,6 +36,7 @@ struct DomainSeen {
     std::optional<Suspension> suspended;
     bool restored = false;              // it runs as it was saved, see ownership.hpp
     model::Attributes hardware;         // the same keys as above, and `extra`
+    std::string seed = {};              // a second disk that cannot be written; whose, its file tells
     model::Bytes memory_in_use;         // a fact: a guest gives memory back in its own time, or never
     std::vector<std::string> networks;  // every libvirt network that any of its interfaces is on
 };

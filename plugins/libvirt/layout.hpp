@@ -7,13 +7,16 @@
 //   disks/<vm>.qcow2                           an overlay
 //   disks/<vm>.base -> ../images/<id>/<sha256> the image it was made on
 //   disks/<vm>.json                            what was asked for
+//   disks/<vm>.seed/<sha256>.iso, .json        what cloud-init is told (seed_store.hpp)
 //   logs/<vm>.log                              what the guest says on its console
 //
 // What belongs to workspace VMs lies on the safe's volumes where the spec has some (Keep): their disks, under the same
 // names as above, and their saved memory (saved_memory.hpp).
 #pragma once
 
+#include <array>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -36,6 +39,8 @@ struct Keep {
     std::filesystem::path disks = {};        // below disks_mount
     std::set<std::string> workspaces = {};   // the declared VMs of that role
     std::uint64_t memory_of_workspaces = 0;  // what saving all of them takes at most, in bytes
+    std::filesystem::path mounts = {};       // below which volumes are mounted, and exported under the same path
+    std::map<std::string, std::string> cloud_init = {};  // the declared VMs that have it, and where the spec says so
 };
 
 class Layout {
@@ -72,6 +77,21 @@ class Layout {
     [[nodiscard]] std::filesystem::path disk(std::string_view vm) const { return disk_file(vm, ".qcow2"); }
     [[nodiscard]] std::filesystem::path base(std::string_view vm) const { return disk_file(vm, ".base"); }
     [[nodiscard]] std::filesystem::path disk_record(std::string_view vm) const { return disk_file(vm, ".json"); }
+
+    /// Seeds lie where the disk does: user data may be as confidential.
+    [[nodiscard]] std::filesystem::path seeds(std::string_view vm) const { return disk_file(vm, ".seed"); }
+    /// Both places where there may be some.
+    [[nodiscard]] std::array<std::filesystem::path, 2> places_of_seeds(std::string_view vm) const {
+        const std::string name = std::string(vm) + ".seed";
+        return {disks() / name, keep_.disks.empty() ? disks() / name : keep_.disks / name};
+    }
+    [[nodiscard]] bool is_seed_of(std::string_view vm, const std::filesystem::path& path) const {
+        const auto places = places_of_seeds(vm);
+        return path.extension() == ".iso" && (path.parent_path() == places[0] || path.parent_path() == places[1]);
+    }
+    [[nodiscard]] bool has_cloud_init(const std::string& vm) const { return keep_.cloud_init.contains(vm); }
+    /// Under which path guests find a volume.
+    [[nodiscard]] std::filesystem::path exported(std::string_view volume) const { return keep_.mounts / volume; }
 
     [[nodiscard]] std::filesystem::path log(std::string_view vm) const {
         return state_dir_ / "logs" / (std::string(vm) + ".log");

@@ -28,7 +28,12 @@ Keep keep_of(const driver::Setting& setting) {
         keep.disks_mount = places.mount_point(disks->name);
         keep.disks = places.workspace_disks(setting.spec);
     }
+    keep.mounts = places.mount_root();
     for (const specs::VmSpec& vm : setting.spec.vms) {
+        if (vm.cloud_init) {
+            const auto& user_data = vm.cloud_init->user_data;
+            keep.cloud_init[vm.name] = to_text(user_data ? user_data->at : vm.cloud_init->at);
+        }
         if (*vm.role != specs::Role::workspace) continue;
         keep.workspaces.insert(vm.name);
         keep.memory_of_workspaces += vm.memory_max->bytes;

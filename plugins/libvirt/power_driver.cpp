@@ -229,6 +229,7 @@ class PowerDriver final : public driver::Driver {
             warnings.push_back(fmt::format("{} runs as it was saved: what the spec changed since waits for its restart",
                                            to_text(make_id(model::Kind::power, found.owner.vm))));
         }
+        if (const std::optional<Observation> blind = compare_seeds(found, warnings)) return *blind;
         const bool deep = sleeps_on_disk(seen);
         present.attributes.set("state", found.domain.paused ? "paused"
                                         : deep              ? "running past its saved memory"
@@ -240,6 +241,21 @@ class PowerDriver final : public driver::Driver {
         present.facts.set("role", found.owner.role).set("memory-in-use", seen.memory_in_use);
         if (seen.suspended) present.facts.set("suspended", seen.suspended->in);
         return present;
+    }
+
+    /// cloud-init reads its seed when a guest boots: a newer one is worth no restart, but a word. What the definition
+    /// could not be asked for is returned.
+    std::optional<Observation> compare_seeds(const Found& found, std::vector<std::string>& warnings) const {
+        const std::string& vm = found.owner.vm;
+        if (found.seen.restored || (found.seen.seed.empty() && !layout_.has_cloud_init(vm))) return std::nullopt;
+        const Sighting next = finder_.find(vm, View::definition);
+        if (const auto* unknown = std::get_if<model::Unknown>(&next)) return *unknown;
+        const auto* defined = std::get_if<Found>(&next);
+        if (defined != nullptr && defined->domain.persistent && defined->seen.seed != found.seen.seed)
+            warnings.push_back(
+                fmt::format("{} booted with older cloud-init data: what is new takes effect when it next starts",
+                            to_text(make_id(model::Kind::power, vm))));
+        return std::nullopt;
     }
 
     const Layout layout_;

@@ -116,7 +116,12 @@ Result<void> PowerSwitch::start(const Found& found) const {
                 api_->set_metadata(found.domain.uuid, suspended_metadata(std::nullopt), Affect::definition);
             !cleared)
             return cleared;
-    return api_->start(found.domain.uuid);
+    if (Result<void> started = api_->start(found.domain.uuid); !started) return started;
+    // No guest that runs or sleeps has an older seed now.
+    const std::string& vm = found.owner.vm;
+    const Sighting now = finder_.find(vm, View::live);
+    if (const auto* running = std::get_if<Found>(&now)) return seeds_.sweep(vm, running->seen.seed);
+    return {};
 }
 
 Result<void> PowerSwitch::wake(const Found& found) const {

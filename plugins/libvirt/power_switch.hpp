@@ -9,6 +9,7 @@
 
 #include "plugins/libvirt/deep_sleep.hpp"
 #include "plugins/libvirt/domain_finder.hpp"
+#include "plugins/libvirt/seed_store.hpp"
 
 namespace safe::libvirt {
 
@@ -25,7 +26,7 @@ enum class Way {
 class PowerSwitch {
  public:
     PowerSwitch(const SharedApi& api, const Layout& layout, std::chrono::milliseconds grace)
-        : api_(api), layout_(layout), finder_(api, layout), deep_(api, layout), grace_(grace) {}
+        : api_(api), layout_(layout), finder_(api, layout), deep_(api, layout), seeds_(layout), grace_(grace) {}
 
     /// Starts, wakes, adjusts or restarts the guest until it runs as `resource` says.
     [[nodiscard]] base::Result<void> bring_up(const model::Resource& resource, const driver::Context& context) const;
@@ -61,6 +62,7 @@ class PowerSwitch {
     Layout layout_;
     DomainFinder finder_;
     DeepSleep deep_;
+    SeedStore seeds_;
     std::chrono::milliseconds grace_;
 };
 

@@ -6,6 +6,8 @@
 #include "plugins/libvirt/domain_finder.hpp"
 #include "plugins/libvirt/domain_xml.hpp"
 #include "plugins/libvirt/drivers.hpp"
+#include "plugins/libvirt/mounted.hpp"
+#include "plugins/libvirt/seed_store.hpp"
 #include "specs/identity.hpp"
 
 namespace safe::libvirt {
@@ -29,7 +31,11 @@ constexpr std::string_view best_type = "the best of the host";
 class VmDriver final : public driver::Driver {
  public:
     VmDriver(SharedApi api, Layout layout, std::string uri)
-        : api_(std::move(api)), layout_(std::move(layout)), uri_(std::move(uri)), finder_(api_, layout_) {}
+        : api_(std::move(api)),
+          layout_(std::move(layout)),
+          uri_(std::move(uri)),
+          finder_(api_, layout_),
+          seeds_(layout_) {}
 
     [[nodiscard]] std::span<const model::Kind> kinds() const override { return kind_of_vms; }
 
@@ -44,14 +50,11 @@ class VmDriver final : public driver::Driver {
                                        : vm.at,
                             "a container boots neither an image nor a kernel",
                             "use a hypervisor that runs virtual machines: qemu:///system, xen:///system"));
-            if (vm.cloud_init)
-                desire.refusals.push_back(refusal("vms." + vm.name + ".cloud-init", vm.cloud_init->at,
-                                                  "this build hands a VM no cloud-init data yet",
-                                                  "put into the image what it would say"));
             Resource resource{.id = make_id(model::Kind::vm, vm.name),
                               .presence = model::Presence::present,
                               .attributes = wanted_hardware(spec, vm, layout_)};
             resource.attributes.set("role", to_text(*vm.role)).set("type", best_type).set("autostart", false);
+            if (vm.cloud_init) resource.attributes.set("seed", wanted_seed(spec, vm, layout_));
             resource.needs = needs(resource.attributes, vm.name);
             desire.resources.push_back(std::move(resource));
         }
@@ -68,6 +71,7 @@ class VmDriver final : public driver::Driver {
             snapshot.warnings.insert(snapshot.warnings.end(), host->warnings.begin(), host->warnings.end());
         for (auto& [vm, sighting] : sightings->vms)
             snapshot.observations.emplace(make_id(model::Kind::vm, vm), observation(vm, sighting, *host));
+        for (const Resource& resource : scope.wanted) check_seed(resource, snapshot);
         return snapshot;
     }
 
@@ -75,6 +79,8 @@ class VmDriver final : public driver::Driver {
                                       std::span<const model::Change> changes) const override {
         if (action == model::Action::remove) return {.verb = "undefine", .summary = ""};
         if (action == model::Action::add) return {.verb = "define", .summary = summary(resource.attributes)};
+        if (std::ranges::all_of(changes, [](const model::Change& change) { return change.path.front() == "seed"; }))
+            return {.verb = "redefine", .summary = seed_summary(changes)};
         // A running guest goes on as it is; what that costs is said at power.
         return {.verb = "redefine",
                 .summary = changes.size() == 1 ? model::to_text(changes.front().path) : summary(resource.attributes)};
@@ -125,6 +131,76 @@ class VmDriver final : public driver::Driver {
                            to_text(memory != nullptr ? *memory : Bytes{}));
     }
 
+    /// A guest that runs, or sleeps, keeps the seed that it has.
+    static std::string seed_summary(std::span<const model::Change> changes) {
+        std::string what;
+        for (const model::Change& change : changes) {
+            const std::string part = change.path.size() < 2 ? "everything" : change.path[1];
+            if (what.find(part) == std::string::npos) what += (what.empty() ? "" : ", ") + part;
+        }
+        return "what cloud-init is told at its next start: " + what;
+    }
+
+    /// nullopt while the volume that the seed lies on is not mounted.
+    [[nodiscard]] Result<std::optional<Branch>> seed_in(const std::string& vm, const std::string& file) const {
+        if (layout_.on_volume(vm)) {
+            const Result<bool> mounted = is_mounted(layout_.keep().disks_mount);
+            if (!mounted) return base::fail(mounted.error());
+            if (!*mounted) return std::nullopt;
+        }
+        return seeds_.look(file);
+    }
+
+    /// What is better said before anything is begun: user-data that cannot be read, and what is in the seed's way.
+    void check_seed(const Resource& resource, model::Snapshot& snapshot) const {
+        const std::string& vm = resource.id.name();
+        const model::Value* wanted = resource.attributes.find("seed");
+        const auto seen = snapshot.observations.find(resource.id);
+        if (wanted == nullptr || seen == snapshot.observations.end()) return;
+        const auto* present = std::get_if<model::Present>(&seen->second);
+        if (present == nullptr && !std::holds_alternative<model::Absent>(seen->second)) return;
+        const model::Value* there = present != nullptr ? present->attributes.find("seed") : nullptr;
+        const bool as_wanted = there != nullptr && *there == *wanted;
+        if (const std::string* file = model::get<std::string>(*wanted->branch(), "user-data")) {
+            const Result<void> readable = check_user_data(resource.id, *file, as_wanted, snapshot.warnings);
+            if (!readable) {
+                seen->second = model::Unknown{readable.error()};
+                return;
+            }
+        }
+        if (as_wanted) return;
+        const Result<ReadySeed> ready = seeds_.prepare(vm, *wanted->branch());
+        if (!ready) {
+            seen->second = model::Unknown{about(ready.error(), resource.id)};
+            return;
+        }
+        const Result<std::optional<std::string>> foreign = seeds_.in_the_way(*ready);
+        if (!foreign)
+            seen->second = model::Unknown{foreign.error()};
+        else if (*foreign)
+            seen->second = model::Foreign{**foreign, "move it away"};
+    }
+
+    /// A VM that has been handed its user data can do without the file.
+    Result<void> check_user_data(const ResourceId& id, const std::string& file, bool handed_over,
+                                 std::vector<std::string>& warnings) const {
+        const auto at = layout_.keep().cloud_init.find(id.name());
+        const std::string where = at != layout_.keep().cloud_init.end() ? " (" + at->second + ")" : "";
+        Result<std::string> content = read_user_data(file);
+        if (!content) {
+            content.error().cause = fmt::format("{}{}: {}", file, where, content.error().cause);
+            if (!handed_over) return base::fail(content.error());
+            warnings.push_back(
+                fmt::format("{} keeps the user data it was given: {}", to_text(id), to_text(content.error())));
+        } else if (!is_known_user_data(*content)) {
+            warnings.push_back(fmt::format(
+                "{}{} does not begin as user data does, and cloud-init passes over it: let its first line say what it "
+                "is, #cloud-config for one",
+                file, where));
+        }
+        return {};
+    }
+
     Observation observation(const std::string& vm, Sighting& sighting, const Host& host) const {
         if (auto* foreign = std::get_if<model::Foreign>(&sighting)) return std::move(*foreign);
         if (auto* unknown = std::get_if<model::Unknown>(&sighting)) return std::move(*unknown);
@@ -137,6 +213,20 @@ class VmDriver final : public driver::Driver {
             .set("autostart", found->domain.autostart);
         present.facts.set("uuid", found->domain.uuid).set("type", found->seen.type);
         if (found->seen.suspended) present.facts.set("suspended", found->seen.suspended->in);
+        if (found->seen.seed.empty()) return present;
+        Result<std::optional<Branch>> seed = seed_in(vm, found->seen.seed);
+        if (!seed) return model::Unknown{seed.error()};
+        if (!*seed)
+            return model::Deferred{make_id(model::Kind::mount, layout_.keep().disks_volume),
+                                   {.attempt = "look at",
+                                    .object = found->seen.seed,
+                                    .cause = "the volume that it lies on is not mounted",
+                                    .advice = "it is looked at when the safe is open"}};
+        // It goes where the spec now keeps the disk.
+        const bool moved =
+            layout_.has_cloud_init(vm) && std::filesystem::path(found->seen.seed).parent_path() != layout_.seeds(vm);
+        if (moved) (*seed)->set("version", seed_is_elsewhere);
+        present.attributes.set("seed", std::move(**seed));
         return present;
     }
 
@@ -163,6 +253,12 @@ class VmDriver final : public driver::Driver {
                                     .role = role != nullptr ? *role : "",
                                     .memory = memory != nullptr ? memory->count : 0}};
         if (found != nullptr) identity.suspended = found->seen.suspended;
+        if (const model::Value* seed = resource.attributes.find("seed")) {
+            const Result<ReadySeed> ready = seeds_.prepare(vm, *seed->branch());
+            if (!ready) return base::fail(ready.error());
+            if (Result<void> put = seeds_.put(vm, *ready); !put) return put;
+            identity.seed = ready->file.string();
+        }
         if (Result<void> made = make_passable(layout_.log(vm).parent_path(), layout_.state_dir()); !made) return made;
         const std::string xml = domain_xml(identity, resource.attributes);
         if (Result<void> defined = api_->define_domain(xml); !defined) return defined;
@@ -184,6 +280,7 @@ class VmDriver final : public driver::Driver {
     const Layout layout_;
     const std::string uri_;
     const DomainFinder finder_;
+    const SeedStore seeds_;
 };
 
 }  // namespace

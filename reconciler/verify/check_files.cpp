@@ -70,7 +70,17 @@ class Judge {
             else if (facts.there())
                 fault(disk, fmt::format("a disk of {} in the clear on the host", vm.name),
                       "move what is needed into the vault; " + shred(disk));
+            judge_seeds(vm.name);
         }
+    }
+
+    /// What cloud-init is told may hold secrets, too.
+    void judge_seeds(const std::string& vm) {
+        const fs::path seeds = scene_.places.state_dir() / "disks" / (vm + ".seed");
+        walk(seeds, deepest, [&](const fs::path& path, const FileFacts& facts) {
+            if (facts.type != FileFacts::Type::directory)
+                fault(path, fmt::format("cloud-init data of {} in the clear on the host", vm), shred(path));
+        });
     }
 
     /// What was written there while nothing was mounted lies on the host's own disk.

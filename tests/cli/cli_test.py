@@ -140,8 +140,16 @@ class Plan(Case):
         self.assertNotIn("  + vm/", result.stdout, "what is unknown is never taken for absent")
 
     def test_what_cannot_be_handled_is_refused_by_name(self):
-        self.spec.write_text(SPEC.replace("boot: { kernel: kernel.bin }", "image: kernel.bin, cloud-init: {}", 1))
-        self.assertIn("vms.gateway.cloud-init", self.plan(status=4).stdout)
+        self.spec.write_text(SPEC.replace("boot: { kernel: kernel.bin }", "image: kernel.bin", 1))
+        self.assertIn("image (", self.plan(status=4).stdout)
+
+    def test_user_data_that_is_not_there_is_said_with_its_place_in_the_spec(self):
+        (self.folder / "disk.img").write_bytes(bytes(4096))
+        with_seed = "image: disk.img, cloud-init: { user-data: gate.yaml }"
+        self.spec.write_text(SPEC.replace("boot: { kernel: kernel.bin }", with_seed, 1))
+        self.assertIn("gate.yaml (safe.yaml:6:", self.plan("--exit-code", status=1).stdout)
+        (self.folder / "gate.yaml").write_text("#cloud-config\n{}\n")
+        self.assertIn("+ vm/gateway", self.plan("--exit-code", status=2).stdout)
 
     def test_a_lock_in_the_file_is_not_overruled(self):
         self.spec.write_text(SPEC.replace("safe: atlas", "safe: atlas\nmode: locked"))

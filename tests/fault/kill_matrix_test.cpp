@@ -72,14 +72,15 @@ class KillMatrix : public ::testing::Test {
     std::string write_spec() const {
         for (const char* image : {"blank.img", "other.img"})
             std::ofstream(directory_.path() / image) << std::string(std::size_t{4} << 20, '\0');
+        std::ofstream(directory_.path() / "desk.yaml") << "#cloud-config\n{}\n";
         const fs::path file = directory_.path() / "safe.yaml";
         std::ofstream(file) << R"(version: 1
 safe: kill
 suspend: ram
 network: { bridge: br-kill, address: 10.99.0.1/24 }
 vms:
-  gate: { role: service, image: blank.img, disk: 8MiB, memory: 64MiB, cpus: 1, address: 10.99.0.2 }
-  desk: { role: workspace, image: blank.img, memory: 64MiB, memory-max: 128MiB, cpus: 1, cpus-max: 2, address: 10.99.0.20 }
+  gate: { role: service, image: blank.img, disk: 8MiB, memory: 64MiB, cpus: 1, address: 10.99.0.2, cloud-init: {} }
+  desk: { role: workspace, image: blank.img, memory: 64MiB, memory-max: 128MiB, cpus: 1, cpus-max: 2, address: 10.99.0.20, cloud-init: { user-data: desk.yaml } }
   wiki: { role: workspace, image: other.img, disk: 16MiB, memory: 64MiB, cpus: 1, address: 10.99.0.21 }
 )";
         return file.string();

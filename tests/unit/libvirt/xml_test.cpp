@@ -65,6 +65,36 @@ TEST_P(EveryHypervisor, LibvirtsSchemaTakesIt) {
 INSTANTIATE_TEST_SUITE_P(Types, EveryHypervisor, ::testing::Values("kvm", "qemu", "xen", "test"),
                          [](const auto& instance) { return instance.param; });
 
+TEST_P(EveryHypervisor, ASeedIsReadBackAndNoPartOfTheRest) {
+    Identity identity = identity_of(GetParam());
+    identity.seed = "/s/disks/gate.seed/0a.iso";
+    const std::string xml = domain_xml(identity, hardware_of(0));
+    const base::Result<DomainSeen> seen = parse_domain(xml, View::live);
+    ASSERT_TRUE(seen);
+    EXPECT_EQ(seen->seed, identity.seed);
+    EXPECT_EQ(canonical_text(seen->hardware), canonical_text(hardware_of(0)));
+    const testing::TemporaryDirectory home;
+    std::ofstream(home.path() / "domain.xml") << xml;
+    const auto checked = base::run_process({"virt-xml-validate", (home.path() / "domain.xml").string(), "domain"});
+    ASSERT_TRUE(checked) << to_text(checked.error());
+    EXPECT_EQ(checked->status, 0) << checked->errors << checked->output;
+}
+
+TEST(DomainXml, ASecondDiskThatCanBeWrittenOrIsProbedIsNoSeed) {
+    for (const char* disk :
+         {"<disk type='file'><driver type='raw'/><source file='/a'/></disk>",
+          "<disk type='file'><driver type='qcow2'/><source file='/a'/><readonly/></disk>",
+          "<disk type='file'><source file='/a'/><readonly/></disk>",
+          "<disk type='block'><driver type='raw'/><source dev='/a'/><readonly/></disk>",
+          "<disk type='file' device='cdrom'><driver type='raw'/><source file='/a'/><readonly/></disk>"}) {
+        std::string xml = domain_xml(identity_of("qemu"), hardware_of(0));
+        xml.insert(xml.find("<interface"), disk);
+        const base::Result<DomainSeen> seen = parse_domain(xml, View::definition);
+        EXPECT_EQ(seen->seed, "") << disk;
+        EXPECT_NE(seen->hardware.find("extra"), nullptr) << disk;
+    }
+}
+
 TEST(DomainXml, TextFromASpecStaysText) {
     rc::check([] {
         const auto printable = rc::gen::container<std::string>(rc::gen::inRange<char>(' ', '~'));

@@ -396,7 +396,8 @@ TEST_F(Closed, WhatLiesOutsideTheVault) {
     for (const std::string path :
          {"/var/lib/safe/atlas/keys/data.key", "/run/safe/atlas/data.key", "/etc/safe/atlas/data.key",
           "/var/lib/safe/atlas/memory/desktop.save", "/var/lib/libvirt/qemu/save/atlas-desktop.save",
-          "/var/lib/safe/atlas/disks/desktop.qcow2", "/srv/safe/atlas/data/report.odt"}) {
+          "/var/lib/safe/atlas/disks/desktop.qcow2", "/var/lib/safe/atlas/disks/desktop.seed/0a.iso",
+          "/srv/safe/atlas/data/report.odt"}) {
         host.write(path, "x");
         const Report report = look();
         ASSERT_THAT(complaints(report), ElementsAre(StartsWith("fault files"))) << path;
