@@ -43,6 +43,10 @@ Result<Unlock> Ground::unlock(const specs::VolumeSpec& volume, const Header& hea
     if (slots.empty())
         return base::fail({"open", "volume " + volume.name, member->user + " has no keyslot in it",
                            "a member who has one enrols them: `safectl user enrol " + member->user + "`"});
+    // Derived already, unless the header is another one by now.
+    const std::optional<driver::DerivedKey>& derived = member->derived;
+    if (derived && derived->salt == token->salt && derived->cost == token->cost)
+        return Unlock{.key = SubKey{&derived->luks}, .slots = std::move(slots)};
     return Unlock{
         .key =
             MemberPassword{

@@ -114,7 +114,9 @@ class KeyslotDriver final : public driver::Driver {
         }
         const std::vector<int> slots = slots_owned(*seen.header, *seen.record, id.name());
         if (slots.empty()) return model::Absent{};
+        // Whoever leaves loses the keyslot first: an entry that is gone while it is there would hide who still has one.
         model::Present present{.attributes = {}, .needs = {container}};
+        if (ground_.setting.spec.directory) present.needs.push_back(make_id(Kind::account, id.name()));
         const std::vector<UserToken> tokens = user_tokens(*seen.header);
         for (const UserToken& token : tokens)
             if (token.user == id.name()) present.facts.set("generation", token.generation);

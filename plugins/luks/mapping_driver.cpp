@@ -186,7 +186,7 @@ class MappingDriver final : public driver::Driver {
         // Before the mapping is there, so that it is never missing; without the mapping it allows nothing.
         if (!read_only && has_provisioning_token(taken->header))
             if (Result<void> marked = mark(name); !marked) return marked;
-        context.say("deriving the key");
+        context.say("trying the key");
         const Outcome<int> slot = ground_.api->activate(
             taken->image, *unlock,
             {.name = ground_.setting.places.mapping_name(name), .device = header.device(), .read_only = read_only});

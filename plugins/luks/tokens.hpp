@@ -23,10 +23,7 @@ struct VaultToken {
     std::vector<std::byte> salt;
     base::DerivationCost cost;
     std::uint64_t sequence = 0;
-    bool operator==(const VaultToken& other) const {
-        return salt == other.salt && cost.memory == other.cost.memory && cost.passes == other.cost.passes &&
-               sequence == other.sequence;
-    }
+    bool operator==(const VaultToken&) const = default;
 };
 
 struct UserToken {

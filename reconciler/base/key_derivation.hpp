@@ -16,6 +16,7 @@ namespace safe::base {
 struct DerivationCost {
     std::uint64_t memory = 0;  // bytes; 8 KiB at least (crypto_pwhash_MEMLIMIT_MIN)
     std::uint32_t passes = 0;  // 1 at least
+    bool operator==(const DerivationCost&) const = default;
 };
 
 inline constexpr std::size_t seed_size = 32;

@@ -84,10 +84,10 @@ class Opening {
 
     Result<void> log_in(People& people, const std::string& user) {
         if (spec_.vault() == nullptr) return {};
-        Result<base::Secret> password =
+        Result<driver::MemberKey> key =
             people.log_in({spec_, places_, keys_}, user, options_.password_fd, around_.builtin);
-        if (!password) return base::fail(password.error());
-        keys_.put({user, std::move(*password)});
+        if (!key) return base::fail(key.error());
+        keys_.put(*std::move(key));
         return {};
     }
 

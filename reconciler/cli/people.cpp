@@ -88,8 +88,8 @@ Result<void> People::prove_on(members::KeyTrial& trial, const members::VaultHead
     return proof ? Result<void>() : base::fail(proof.error());
 }
 
-Result<base::Secret> People::log_in(const driver::Setting& setting, const std::string& user,
-                                    std::optional<int> password_fd, const Builtin& builtin) {
+Result<driver::MemberKey> People::log_in(const driver::Setting& setting, const std::string& user,
+                                         std::optional<int> password_fd, const Builtin& builtin) {
     const Result<std::unique_ptr<members::VaultKeys>> vault = vault_of(setting, user, builtin);
     if (!vault) return base::fail(vault.error());
     const Result<bool> made = (*vault)->is_made();
@@ -97,13 +97,16 @@ Result<base::Secret> People::log_in(const driver::Setting& setting, const std::s
     const Result<members::VaultHeader> header = *made ? (*vault)->read() : members::VaultHeader();
     if (!header) return base::fail(header.error());
     Result<base::Secret> password = read_password("password of " + user, password_fd);
-    if (!password || !*made) return password;
+    if (!password) return base::fail(password.error());
+    if (!*made) return driver::MemberKey{user, *std::move(password)};
     WrongPasswords attempts(store_);
-    const Result<members::Proof> proof = members::prove({**vault, attempts}, *header, user, *password);
+    Result<members::Proof> proof = members::prove({**vault, attempts}, *header, user, *password);
     if (!proof) return base::fail(proof.error());
     if (Result<void> taken = ask_directory(setting, user, proof->keys.directory, builtin); !taken)
         return base::fail(taken.error());
-    return password;
+    return driver::MemberKey{
+        user, *std::move(password),
+        driver::DerivedKey{std::move(proof->keys.luks), header->derivation.salt, header->derivation.cost}};
 }
 
 void print_done(const std::string& sentence, Format format) {

@@ -35,10 +35,11 @@ class People {
     [[nodiscard]] base::Result<void> prove_on(members::KeyTrial& trial, const members::VaultHeader& header,
                                               const std::string& user, std::optional<int> password_fd);
 
-    /// The same for opening: the directory must take the password too, if there is one and it can be reached. What is
-    /// typed for a vault that has not been made yet will be its first key, and cannot be tried.
-    [[nodiscard]] base::Result<base::Secret> log_in(const driver::Setting& setting, const std::string& user,
-                                                    std::optional<int> password_fd, const Builtin& builtin);
+    /// The same for opening: the directory must take the password too, if there is one and it can be reached. What was
+    /// derived to try it comes with it. What is typed for a vault that has not been made yet will be its first key, and
+    /// cannot be tried.
+    [[nodiscard]] base::Result<driver::MemberKey> log_in(const driver::Setting& setting, const std::string& user,
+                                                         std::optional<int> password_fd, const Builtin& builtin);
 
  private:
     People(intent::Store store, intent::Now now) : store_(std::move(store)), now_(std::move(now)) {}

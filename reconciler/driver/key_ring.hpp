@@ -3,17 +3,28 @@
 // whose; emptied (and so wiped) when the run is over. What needs a key while the ring is empty *waits for a key*.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "reconciler/base/key_derivation.hpp"
 #include "reconciler/base/secret.hpp"
 
 namespace safe::driver {
 
+/// The subkey "luks" of a password, and what it was derived with: good for a header that says the same.
+struct DerivedKey {
+    base::Secret luks;
+    std::vector<std::byte> salt;
+    base::DerivationCost cost;
+};
+
 struct MemberKey {
     std::string user;       // a name of the spec's users; whose keyslot it is
     base::Secret password;  // as typed; base/key_derivation.hpp makes keys of it, where they are used
+    std::optional<DerivedKey> derived = std::nullopt;  // from when it was tried, so that nothing is derived twice
 };
 
 class KeyRing {

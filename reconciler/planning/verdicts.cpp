@@ -1,5 +1,7 @@
 #include "reconciler/planning/verdicts.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 
@@ -15,6 +17,12 @@ using model::Presence;
 using model::Present;
 using model::Resource;
 using Want = Verdict::Want;
+
+/// The kind of which something undeclared may still rest on one of `kind`: where it cannot be looked for, nothing of
+/// `kind` that left the file goes. A member's keyslot outlives their line in it, and goes before their account.
+std::optional<model::Kind> kind_resting_on(model::Kind kind) {
+    return kind == model::Kind::account ? std::optional(model::Kind::keyslot) : std::nullopt;
+}
 
 class Judge {
  public:
@@ -179,6 +187,7 @@ class Judge {
         const auto blind = question_.blind.find(graph_.id(node).kind);
         const bool declared = verdicts_[node].insists && graph_.is_put_away(node);
         if (blind != question_.blind.end() && !declared) return Obstacle{blocked_by(node, to_text(blind->second))};
+        if (std::optional<Obstacle> unlisted = unlisted_above(node)) return unlisted;
         for (const Node dependent : graph_.dependents(node)) {
             const Verdict& verdict = verdicts_[dependent];
             const std::string name = to_text(graph_.id(dependent));
@@ -191,6 +200,28 @@ class Judge {
             }
             if (graph_.is_there(dependent) && verdict.want != Want::remove && !lets_go(dependent, node))
                 return Obstacle{blocked_by(node, name + " is there and still needs it")};
+        }
+        return std::nullopt;
+    }
+
+    /// For what left the file: something may rest on it that left the file too, and cannot be looked for now. A
+    /// declared one of that kind that cannot be seen says so as well: both are looked for in one place.
+    [[nodiscard]] std::optional<Obstacle> unlisted_above(Node node) const {
+        const std::optional<model::Kind> kind = kind_resting_on(graph_.id(node).kind);
+        if (!kind || graph_.desired(node) != nullptr) return std::nullopt;
+        if (const auto blind = question_.blind.find(*kind); blind != question_.blind.end())
+            return Obstacle{blocked_by(node, to_text(blind->second))};
+        for (Node other = 0; other < graph_.size(); ++other) {
+            const Observation* seen = graph_.observed(other);
+            if (graph_.id(other).kind != *kind || seen == nullptr) continue;
+            std::optional<Node> ground;
+            if (const auto* deferred = std::get_if<model::Deferred>(seen); deferred != nullptr)
+                ground = verdicts_[other].dormant ? graph_.find(deferred->on) : std::nullopt;
+            else if (!std::holds_alternative<model::Unknown>(*seen))
+                continue;
+            return Obstacle{blocked_by(node, fmt::format("{} cannot be seen, nor whether {} has one",
+                                                         to_text(graph_.id(other)), to_text(graph_.id(node)))),
+                            ground};
         }
         return std::nullopt;
     }
@@ -235,8 +266,10 @@ class Judge {
         return std::nullopt;
     }
 
-    /// What `node` needs and the mode wants absent is brought up for its step and taken down again.
+    /// What `node` needs and the mode wants absent is brought up for its step and taken down again. Not for one that
+    /// waits for a person and is not carried out.
     void hold(Node node) {
+        if (verdicts_[node].assessment.waits_for) return;
         for (const Node need : put_away_below(node)) {
             Verdict& verdict = verdicts_[need];
             if (verdict.held_for) continue;

@@ -80,7 +80,8 @@ class MemoryDriver final : public driver::Driver {
 
     [[nodiscard]] model::Presence orphan(const model::ResourceId& id, const model::Present& /*observed*/,
                                          model::Mode /*mode*/) const override {
-        const bool access = id.kind == model::Kind::ruleset || id.kind == model::Kind::keyslot;
+        const bool access =
+            id.kind == model::Kind::ruleset || id.kind == model::Kind::keyslot || id.kind == model::Kind::account;
         return access ? model::Presence::absent : model::Presence::present;
     }
 

@@ -135,6 +135,14 @@ TEST_F(Members, AFileWithoutUsersSaysNothingOfWhoHasAKey) {
     EXPECT_EQ(wanted(), model::Presence::present);
 }
 
+TEST_F(Members, AKeyslotStandsOnItsOwnersAccountWhereThereIsADirectory) {
+    const auto needs = [&] { return std::get<model::Present>(world.observe(id_of("alice"))).needs; };
+    EXPECT_EQ(needs(), std::vector{VaultWorld::vault_id});
+    world.spec.directory = specs::DirectorySpec{};
+    world.renew();
+    EXPECT_EQ(needs(), (std::vector{VaultWorld::vault_id, model::make_id(model::Kind::account, "alice")}));
+}
+
 TEST_F(Members, TheLastKeyslotAndTheLastSuperUsersNeverGo) {
     const auto refused = [&](const std::string& user) {
         const std::string before = world.content("vault");

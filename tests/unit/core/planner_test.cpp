@@ -191,6 +191,16 @@ TEST_F(Planner, NothingOfABlindKindIsRemoved) {
     EXPECT_EQ(made.blocked.size(), 1U);
 }
 
+TEST_F(Planner, NorIsWhatOneOfABlindKindMayRestOn) {
+    const ResourceId account = make_id(Kind::account, "carol");
+    there(account, {});
+    EXPECT_EQ(steps(plan()), (Lines{"remove account/carol"}));
+    blind_ = Kind::keyslot;
+    const Plan made = plan();
+    EXPECT_TRUE(made.steps.empty());
+    EXPECT_EQ(made.blocked.size(), 1U);
+}
+
 TEST_F(Planner, ForeignUnderOurNameRefusesThePlan) {
     world_.foreign.insert(network);
     want(network, {});

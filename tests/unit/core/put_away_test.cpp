@@ -21,6 +21,7 @@ const ResourceId session = make_id(Kind::session, "v");
 const ResourceId container = make_id(Kind::container, "v");
 const ResourceId mapping = make_id(Kind::mapping, "v");
 const ResourceId keyslot{Kind::keyslot, {"v", "carol"}};
+const ResourceId account = make_id(Kind::account, "carol");
 const ResourceId disk = make_id(Kind::disk, "a");
 const ResourceId vm = make_id(Kind::vm, "a");
 
@@ -41,9 +42,11 @@ class PutAway : public ::testing::Test {
 
     applying::Planned look() {
         std::vector<std::unique_ptr<driver::Driver>> drivers;
-        drivers.push_back(std::make_unique<testing::MemoryDriver>(
-            world_, std::vector{Kind::session, Kind::container, Kind::mapping, Kind::keyslot, Kind::disk, Kind::vm},
-            desired_));
+        drivers.push_back(
+            std::make_unique<testing::MemoryDriver>(world_,
+                                                    std::vector{Kind::session, Kind::container, Kind::mapping,
+                                                                Kind::keyslot, Kind::disk, Kind::vm, Kind::account},
+                                                    desired_));
         set_ = std::make_unique<applying::DriverSet>(std::move(drivers));
         return applying::look_and_plan({.spec = spec_, .mode = mode_}, *set_, {});
     }
@@ -130,6 +133,17 @@ TEST_F(PutAway, ARemovalOfAnOrphanHasItBroughtUpToo) {
     EXPECT_EQ(steps(plan()), (Lines{"add session/v", "remove keyslot/v/carol", "remove session/v"}));
 }
 
+TEST_F(PutAway, NothingIsBroughtUpForAStepThatWaitsForAPerson) {
+    put_away(session, {});
+    want(container, {session});
+    there(container, {session});
+    want(keyslot, {container});
+    world_.waits_for[keyslot] = "a sponsor";
+    EXPECT_EQ(steps(plan()), (Lines{"add keyslot/v/carol"}));
+    apply();
+    EXPECT_TRUE(world_.log.empty());
+}
+
 TEST_F(PutAway, WhereThatWouldNeedAPersonTheStepSleeps) {
     put_away(mapping, {});
     world_.waits_for[mapping] = "a key";
@@ -174,6 +188,60 @@ TEST_F(PutAway, WhatGoesInEveryModeDoesNotInsist) {
     world_.failing.insert(first);
     apply();
     EXPECT_TRUE(world_.things.contains(keyslot)) << "it is removed after the other one, or not at all";
+}
+
+TEST_F(PutAway, AnAccountGoesAfterTheKeyslotOfWhoLeft) {
+    put_away(session, {});
+    want(container, {session});
+    there(container, {session});
+    there(keyslot, {container, account});
+    there(account, {});
+    for (const char* user : {"alice", "bob", "dave"}) {  // or it would be too many at once
+        const ResourceId theirs{Kind::keyslot, {"v", user}};
+        want(theirs, {container});
+        there(theirs, {container});
+    }
+    EXPECT_EQ(steps(plan()),
+              (Lines{"add session/v", "remove keyslot/v/carol", "remove account/carol", "remove session/v"}));
+    ASSERT_TRUE(plan().refusals.empty());
+    world_.failing.insert(keyslot);
+    apply();
+    EXPECT_EQ(world_.log, (Lines{"add session/v", "remove keyslot/v/carol", "remove session/v"}));
+    EXPECT_TRUE(world_.things.contains(account)) << "not at all while the keyslot is there";
+    world_.failing.clear();
+    world_.failing.insert(session);
+    apply();
+    EXPECT_TRUE(world_.things.contains(account)) << "nor while the header is out of reach";
+    world_.failing.clear();
+    apply();
+    EXPECT_FALSE(world_.things.contains(keyslot));
+    EXPECT_FALSE(world_.things.contains(account));
+}
+
+TEST_F(PutAway, AnAccountStaysWhileNobodyCanSeeWhetherThereIsAKeyslot) {
+    const ResourceId alices{Kind::keyslot, {"v", "alice"}};
+    put_away(session, {});
+    want(container, {session});
+    lies_on(container, session);
+    want(alices, {container});
+    lies_on(alices, container);
+    there(account, {});
+    for (const char* user : {"alice", "bob", "dave"}) {
+        want(make_id(Kind::account, user), {});
+        there(make_id(Kind::account, user), {});
+    }
+    Plan made = plan();
+    EXPECT_TRUE(made.steps.empty());
+    ASSERT_EQ(made.blocked.size(), 1U);
+    EXPECT_EQ(made.blocked[0].resource, account);
+
+    world_.hidden_until.clear();
+    there(container, {session});
+    world_.unreadable[alices] = {"read", "container/v", "input/output error"};
+    EXPECT_TRUE(plan().steps.empty());
+    world_.unreadable.clear();
+    there(alices, {container});
+    EXPECT_EQ(steps(plan()), (Lines{"remove account/carol"})) << "they were looked for, and there is none";
 }
 
 TEST_F(PutAway, WhereItCannotBeSeenTheStepIsBlocked) {
