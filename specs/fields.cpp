@@ -168,7 +168,7 @@ Fields<SafeSpec> make_spec_fields() {
               &SafeSpec::firewall, types::name(), rule_fields()),
         part({"directory", "The directory server that holds the members' accounts. Required with `users`."},
              &SafeSpec::directory, directory_fields()),
-        names({"users", "The members, by name of their account; at least one of them a super-user, at most 31."},
+        names({"users", "The members, by name of their account; at least one of them a super-user, at most 30."},
               &SafeSpec::users, types::name(), user_fields()),
         pairs({"remove",
                "What is orphaned and may be destroyed with all that it holds, each with its UUID, so that nothing else "

@@ -12,8 +12,8 @@
 namespace safe::specs {
 namespace {
 
-/// 32 keyslots (LUKS2), one kept free to rotate through.
-constexpr std::size_t most_members = 31;
+/// A LUKS2 header has 32 tokens: the vault's own, one a member, and one kept free to change passwords through.
+constexpr std::size_t most_members = 30;
 
 /// Accounts of the systems that members log in to, and the names of our groups. What a system knows already, an account
 /// of the directory either cannot become or would take over.

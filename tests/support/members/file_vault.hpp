@@ -16,7 +16,9 @@ namespace safe::test {
 
 class FileVault final : public members::VaultKeys {
  public:
+    // As in a LUKS2 header, where a member takes a slot and a token, and the vault itself a token.
     static constexpr int slots = 32;
+    static constexpr int tokens = 31;
 
     explicit FileVault(std::filesystem::path file) : file_(std::move(file)) {}
 
@@ -34,11 +36,9 @@ class FileVault final : public members::VaultKeys {
     base::Result<members::VaultHeader> read() override {
         const auto lines = load();
         if (!lines) return base::fail(lines.error());
-        members::VaultHeader header{.derivation = derivation(), .keyslots = {}, .room = slots, .others = 0};
-        for (const Line& line : *lines) {
-            header.keyslots.push_back(line.keyslot());
-            if (line.slot >= 0) --header.room;
-        }
+        members::VaultHeader header{.derivation = derivation(), .keyslots = {}, .room = tokens, .others = 0};
+        for (const Line& line : *lines) header.keyslots.push_back(line.keyslot());
+        header.room -= static_cast<int>(lines->size());
         std::ranges::sort(header.keyslots);
         return header;
     }
@@ -65,7 +65,7 @@ class FileVault final : public members::VaultKeys {
         }
         if (!sponsored) return refuse("the sponsor's key does not open it");
         while (std::ranges::find(*lines, free, &Line::slot) != lines->end()) ++free;
-        if (free >= slots) return refuse("there is no room");
+        if (free >= slots || static_cast<int>(lines->size()) >= tokens) return refuse("there is no room");
         lines->push_back({std::string(user), generation, -1, "-"});
         if (auto announced = store(*lines); !announced) return base::fail(announced.error());
         lines->back().digest = digest(key);

@@ -220,18 +220,44 @@ TEST_F(Changes, SomebodyElseWasFaster) {
     EXPECT_TRUE(directory_.binds("bob", keys("bob", "theirs").directory).value()) << "theirs was not overwritten";
 }
 
-TEST_F(Changes, TheThirtyFirstMemberIsTheLast) {
-    for (int i = 2; i <= 32; ++i) {
+TEST_F(Changes, RevokingEndsConnectionsFirst) {
+    must(enrol_bob());
+    bool cut = false;
+    base::Result<void> answer = base::fail({"end", "the connections of bob", "Operation not permitted", ""});
+    parts_.disconnect = [&](std::string_view user) {
+        EXPECT_EQ(user, "bob");
+        EXPECT_TRUE(opens_and_binds("bob", "bob's")) << "nothing has gone before";
+        cut = true;
+        return answer;
+    };
+    const std::string before = header();
+    const auto entries = directory_.everything();
+    refused([&] { return revoke(parts_, "alice"); }, "no other super-user");
+    EXPECT_FALSE(cut) << "nobody is cut off by what is refused";
+    const auto failed = revoke(parts_, "bob");
+    ASSERT_FALSE(failed) << "a key that is taken from somebody who stays inside takes nothing from them";
+    EXPECT_THAT(to_text(failed.error()), HasSubstr("connections of bob"));
+    EXPECT_TRUE(cut);
+    EXPECT_EQ(header(), before);
+    EXPECT_EQ(directory_.everything(), entries);
+    answer = base::Result<void>();
+    must(revoke(parts_, "bob"));
+    EXPECT_FALSE(opens("bob", "bob's"));
+    EXPECT_FALSE(directory_.everything().contains("bob"));
+}
+
+TEST_F(Changes, TheThirtiethMemberIsTheLast) {
+    for (int i = 2; i <= 31; ++i) {
         const std::string user = fmt::format("user{}", i);
         directory_.add_account(user);
         parts_.roster.push_back({user});
-        if (i < 32)
+        if (i < 31)
             must(enrol(parts_, user, secret(user), "alice", secret("alice's")));
         else
             refused([&] { return enrol(parts_, user, secret(user), "alice", secret("alice's")); }, "no room");
     }
-    must(change_password(parts_, "user31", secret("user31"), secret("another")));
-    EXPECT_TRUE(opens_and_binds("user31", "another")) << "one slot is kept to rotate through";
+    must(change_password(parts_, "user30", secret("user30"), secret("another")));
+    EXPECT_TRUE(opens_and_binds("user30", "another")) << "one slot is kept to rotate through";
 }
 
 TEST_F(Changes, WrongPasswordsMustWaitLongerAndLonger) {
@@ -275,7 +301,7 @@ TEST_F(Changes, TheRollSaysHowFarEachHasCome) {
     EXPECT_EQ(state("bob"), RollEntry::State::out_of_step);
     directory_.fault = [](std::string_view) { return Fault::before; };
     EXPECT_EQ(state("alice"), RollEntry::State::unknown);
-    EXPECT_EQ(call_roll(vault_, directory_, parts_.roster)->room, 30);
+    EXPECT_EQ(call_roll(vault_, directory_, parts_.roster)->room, 29);
 }
 
 }  // namespace
