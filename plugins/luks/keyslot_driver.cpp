@@ -78,7 +78,8 @@ class KeyslotDriver final : public driver::Driver {
         return assessment;
     }
 
-    /// A user who left the file loses the key. A file that has no users at all, as for provisioning, says nothing of them.
+    /// A user who left the file loses the key. A file that has no users at all, as for provisioning, says nothing of
+    /// them.
     [[nodiscard]] model::Presence orphan(const ResourceId& /*id*/, const model::Present& /*observed*/,
                                          model::Mode /*mode*/) const override {
         return ground_.setting.spec.users.empty() ? model::Presence::present : model::Presence::absent;
