@@ -55,8 +55,7 @@ Fields<CloudInitSpec> cloud_init_fields() {
     return {
         optional({"user-data",
                   "The file that is handed to cloud-init as it is, at most 1 MiB. Another content is another instance "
-                  "to it, from "
-                  "the VM's next start on.",
+                  "to it, from the VM's next start on.",
                   "cloud/desktop.yaml"},
                  &CloudInitSpec::user_data, types::file_path()),
     };
@@ -94,8 +93,7 @@ Fields<VmSpec> vm_fields() {
             &VmSpec::mounts, &VmMount::path, types::mount_path(), &VmMount::volume, types::name()),
         part({"cloud-init",
               "Has cloud-init told in the VM what its name is, what it mounts and which super-users' keys open it; "
-              "`{}` will do. "
-              "Only with `image`, which is to bring cloud-init."},
+              "`{}` will do. Only with `image`, which is to bring cloud-init."},
              &VmSpec::cloud_init, cloud_init_fields()),
     };
 }
@@ -129,8 +127,10 @@ Field<SafeSpec> include_field() {
 
 Fields<DeadlinesSpec> deadlines_fields() {
     return {
-        defaulted({"suspend", "For suspending the workspace VMs, all together.", "2m"}, &DeadlinesSpec::suspend,
-                  types::deadline(), "2m"),
+        defaulted(
+            {"suspend",
+             "For suspending the workspace VMs, all together; one that is not asleep then has its power cut.", "2m"},
+            &DeadlinesSpec::suspend, types::deadline(), "2m"),
         defaulted({"close", "For closing as a whole.", "5m"}, &DeadlinesSpec::close, types::deadline(), "5m"),
         defaulted({"storage", "For storage that went away to come back; when locking it is not waited for.", "90s"},
                   &DeadlinesSpec::storage, types::deadline(), "90s"),

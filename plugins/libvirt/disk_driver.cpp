@@ -28,11 +28,6 @@ constexpr std::array kind_of_disks{model::Kind::disk};
 constexpr std::string_view any_version = "any";
 constexpr std::string_view size_of_image = "as its image";
 
-std::string text_of(const Attributes& attributes, std::string_view key) {
-    const std::string* text = model::get<std::string>(attributes, key);
-    return text != nullptr ? *text : std::string();
-}
-
 Attributes attributes_of(const DiskSeen& disk) {
     Attributes attributes;
     attributes.set("image", disk.image);

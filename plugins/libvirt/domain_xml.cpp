@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 
+#include "plugins/libvirt/drivers.hpp"
+
 namespace safe::libvirt {
 namespace {
 
@@ -15,11 +17,6 @@ using model::Bytes;
 using pugi::xml_node;
 
 // --- writing
-
-std::string text_of(const Branch& branch, std::string_view key) {
-    const std::string* text = model::get<std::string>(branch, key);
-    return text != nullptr ? *text : std::string();
-}
 
 const Branch* branch_of(const Branch& branch, std::string_view key) {
     const model::Value* value = branch.find(key);

@@ -30,6 +30,12 @@ using SharedApi = std::shared_ptr<Api>;
 /// The format of an image by the ending of its name; nullopt when the name does not tell. A file is never asked.
 [[nodiscard]] std::optional<std::string_view> image_format(std::string_view file_name);
 
+/// The text at `key`; empty when there is none.
+[[nodiscard]] inline std::string text_of(const model::Branch& branch, std::string_view key) {
+    const std::string* text = model::get<std::string>(branch, key);
+    return text != nullptr ? *text : std::string();
+}
+
 [[nodiscard]] inline model::Refusal refusal(const std::string& part, const specs::Position& at, std::string cause,
                                             std::string advice) {
     return {.subject = part + " (" + to_text(at) + ")",

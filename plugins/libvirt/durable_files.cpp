@@ -64,14 +64,28 @@ Result<void> replace_link(const fs::path& path, const fs::path& target) {
     return move_into_place(next, path);
 }
 
-Result<std::optional<std::string>> read_small_file(const fs::path& path) {
+Result<std::optional<std::string>> read_small_file(const fs::path& path, std::size_t most) {
+    // Non-blocking, so that a FIFO put in the file's place cannot hold us.
     const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file && errno == ENOENT) return std::nullopt;
     if (!file) return base::fail(file_error("read", path, errno));
-    std::string content(std::size_t{64} << 10, '\0');
-    const ssize_t got = ::pread(file.get(), content.data(), content.size(), 0);
-    if (got < 0) return base::fail(file_error("read", path, errno));
-    content.resize(static_cast<std::size_t>(got));
+    struct stat status{};
+    if (::fstat(file.get(), &status) != 0) return base::fail(file_error("look at", path, errno));
+    if (!S_ISREG(status.st_mode))
+        return base::fail({.attempt = "read",
+                           .object = path.string(),
+                           .cause = "it is no regular file",
+                           .advice = "put a regular file there"});
+    std::string content(most + 1, '\0');
+    std::size_t filled = 0;
+    while (filled < content.size()) {
+        const ssize_t got = ::read(file.get(), content.data() + filled, content.size() - filled);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return base::fail(file_error("read", path, errno));
+        if (got == 0) break;
+        filled += static_cast<std::size_t>(got);
+    }
+    content.resize(filled);
     return content;
 }
 

@@ -2,6 +2,7 @@
 // place, flushed, renamed over it, and the directory flushed. Thread-safe for different paths.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -18,8 +19,9 @@ namespace safe::libvirt {
 /// Flushes what was written to a file.
 [[nodiscard]] base::Result<void> flush(int descriptor, const std::filesystem::path& path);
 
-/// nullopt when there is no such file. At most 64 KiB are read.
-[[nodiscard]] base::Result<std::optional<std::string>> read_small_file(const std::filesystem::path& path);
+/// A regular file; nullopt when there is none. One byte more than `most` is read, so that a longer file is told.
+[[nodiscard]] base::Result<std::optional<std::string>> read_small_file(const std::filesystem::path& path,
+                                                                       std::size_t most = std::size_t{64} << 10);
 /// nullopt when there is no such link.
 [[nodiscard]] std::optional<std::filesystem::path> read_link(const std::filesystem::path& path);
 

@@ -23,11 +23,6 @@ constexpr std::array kind_of_images{model::Kind::image};
 /// What `version` says when the spec does not pin a digest: the copy is as its source is.
 constexpr std::string_view latest = "as its source";
 
-std::string text_of(const Attributes& attributes, std::string_view key) {
-    const std::string* text = model::get<std::string>(attributes, key);
-    return text != nullptr ? *text : std::string();
-}
-
 class ImageDriver final : public driver::Driver {
  public:
     explicit ImageDriver(Layout layout) : layout_(std::move(layout)), store_(layout_) {}

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "plugins/libvirt/drivers.hpp"
 #include "specs/values.hpp"
 
 namespace safe::libvirt {
@@ -10,11 +11,6 @@ namespace {
 using model::Attributes;
 using model::Branch;
 using pugi::xml_node;
-
-std::string text_of(const Branch& branch, std::string_view key) {
-    const std::string* text = model::get<std::string>(branch, key);
-    return text != nullptr ? *text : std::string();
-}
 
 void set(xml_node node, const char* name, const std::string& value) { node.append_attribute(name) = value.c_str(); }
 

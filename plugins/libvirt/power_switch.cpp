@@ -204,16 +204,15 @@ Result<bool> PowerSwitch::wait_until_off(const ResourceId& id, const driver::Con
 }
 
 Result<void> PowerSwitch::suspend(const ResourceId& id, specs::Suspend how, const driver::Context& context) const {
-    Result<void> asleep = base::fail({.attempt = "suspend",
-                                      .object = to_text(id),
-                                      .cause = "the time that the spec gives for it is over",
-                                      .advice = "deadlines.suspend says how long it may take"});
-    if (!context.insistence.cuts_power()) asleep = put_to_sleep(id, how, context);
-    if (asleep || !context.insistence.cuts_power()) return asleep;
+    const bool has_time = !context.insistence.cuts_power();
+    Result<void> slept;
+    if (has_time) slept = put_to_sleep(id, how, context);
+    if (has_time && (slept || !context.insistence.cuts_power())) return slept;
     const Result<std::unique_ptr<Found>> found = look(id);
     if (!found) return base::fail(found.error());
-    if (!*found || !(*found)->domain.active) return {};
-    return cut_off(**found, asleep.error().cause, context);
+    // It is off: its memory is whole, and what failed is what comes after that.
+    if (!*found || !(*found)->domain.active) return slept;
+    return cut_off(**found, slept ? "the time that the spec gives for it is over" : slept.error().cause, context);
 }
 
 Result<void> PowerSwitch::put_to_sleep(const ResourceId& id, specs::Suspend how, const driver::Context& context) const {

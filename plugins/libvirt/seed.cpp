@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "plugins/libvirt/drivers.hpp"
 #include "plugins/libvirt/guest_part.hpp"
 #include "reconciler/base/digest.hpp"
 #include "specs/identity.hpp"
@@ -18,11 +19,6 @@ using nlohmann::json;
 
 /// cloud-init wants the file; this one asks for nothing.
 constexpr std::string_view no_user_data = "#cloud-config\n{}\n";
-
-std::string text_of(const Branch& branch, std::string_view key) {
-    const std::string* text = model::get<std::string>(branch, key);
-    return text != nullptr ? *text : std::string();
-}
 
 const Branch& branch_of(const Branch& branch, std::string_view key) {
     static const Branch nothing;

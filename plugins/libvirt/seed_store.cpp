@@ -1,23 +1,17 @@
 #include "plugins/libvirt/seed_store.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-
+#include "plugins/libvirt/drivers.hpp"
 #include "plugins/libvirt/durable_files.hpp"
 #include "plugins/libvirt/seed_image.hpp"
 #include "reconciler/base/digest.hpp"
-#include "reconciler/base/file_descriptor.hpp"
 
 namespace safe::libvirt {
 namespace {
 
 namespace fs = std::filesystem;
 using base::Error;
-using base::FileDescriptor;
 using base::Result;
 using model::Branch;
 
@@ -26,36 +20,6 @@ constexpr std::size_t most_user_data = std::size_t{1} << 20;
 constexpr std::size_t most_seed = 2 * most_user_data;
 
 fs::path record_of(const fs::path& file) { return fs::path(file).replace_extension(".json"); }
-
-/// nullopt when there is no such file. Reads one byte more than `most`, so that a longer file is told.
-Result<std::optional<std::string>> read_regular(const fs::path& path, std::size_t most) {
-    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!file && errno == ENOENT) return std::nullopt;
-    if (!file) return base::fail(file_error("read", path, errno));
-    struct stat status{};
-    if (::fstat(file.get(), &status) != 0) return base::fail(file_error("look at", path, errno));
-    if (!S_ISREG(status.st_mode))
-        return base::fail({.attempt = "read",
-                           .object = path.string(),
-                           .cause = "it is no regular file",
-                           .advice = "name a regular file"});
-    std::string content(most + 1, '\0');
-    std::size_t filled = 0;
-    while (filled < content.size()) {
-        const ssize_t got = ::read(file.get(), content.data() + filled, content.size() - filled);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return base::fail(file_error("read", path, errno));
-        if (got == 0) break;
-        filled += static_cast<std::size_t>(got);
-    }
-    content.resize(filled);
-    return content;
-}
-
-std::string text_of(const Branch& branch, std::string_view key) {
-    const std::string* text = model::get<std::string>(branch, key);
-    return text != nullptr ? *text : std::string();
-}
 
 /// <sha256>.iso and .json, and what a run that was killed left beside its place.
 bool is_named_as_ours(std::string_view name) {
@@ -80,7 +44,7 @@ Branch without_version(const Branch& seed) {
 }  // namespace
 
 Result<std::string> read_user_data(const fs::path& path) {
-    Result<std::optional<std::string>> read = read_regular(path, most_user_data);
+    Result<std::optional<std::string>> read = read_small_file(path, most_user_data);
     if (!read) return base::fail(read.error());
     std::optional<std::string>& content = *read;
     if (!content)
@@ -97,10 +61,10 @@ Result<std::string> read_user_data(const fs::path& path) {
 }
 
 Result<Branch> SeedStore::look(const fs::path& file) const {
-    const Result<std::optional<std::string>> image = read_regular(file, most_seed);
+    const Result<std::optional<std::string>> image = read_small_file(file, most_seed);
     if (!image) return base::fail(image.error());
     if (!*image) return with_version({}, seed_is_gone);
-    const Result<std::optional<std::string>> text = read_regular(record_of(file), most_seed);
+    const Result<std::optional<std::string>> text = read_small_file(record_of(file), most_seed);
     if (!text) return base::fail(text.error());
     std::optional<SeedRecord> record = *text ? parse_seed_record(**text) : std::nullopt;
     if (!record) return with_version({}, damaged_seed);
@@ -130,10 +94,10 @@ Result<ReadySeed> SeedStore::prepare(const std::string& vm, const Branch& seed) 
 }
 
 Result<std::optional<std::string>> SeedStore::in_the_way(const ReadySeed& seed) const {
-    const Result<std::optional<std::string>> there = read_regular(seed.file, most_seed);
+    const Result<std::optional<std::string>> there = read_small_file(seed.file, most_seed);
     if (!there) return seed.file.string() + " is no seed of ours: " + there.error().cause;
     if (!*there || **there == seed.image) return std::nullopt;
-    const Result<std::optional<std::string>> record = read_regular(record_of(seed.file), most_seed);
+    const Result<std::optional<std::string>> record = read_small_file(record_of(seed.file), most_seed);
     if (!record) return base::fail(record.error());
     if (*record && parse_seed_record(**record)) return std::nullopt;
     return seed.file.string() + " has no record of ours beside it";
@@ -152,7 +116,7 @@ Result<void> SeedStore::put(const std::string& vm, const ReadySeed& seed) const 
     if (Result<void> made = make_passable(seed.file.parent_path(), root); !made) return made;
     // The record first: a seed without one is not ours.
     if (Result<void> written = replace_file(record_of(seed.file), seed.record); !written) return written;
-    const Result<std::optional<std::string>> there = read_regular(seed.file, most_seed);
+    const Result<std::optional<std::string>> there = read_small_file(seed.file, most_seed);
     if (there && *there && **there == seed.image) return {};  // QEMU may have it open
     return replace_file(seed.file, seed.image);
 }
