@@ -179,6 +179,13 @@ Result<void> DeepSleep::unmark(const Found& found) const {
 
 Result<void> DeepSleep::finish_waking(const Found& found, bool differs) const {
     const std::string& vm = found.owner.vm;
+    // For a run that was killed libvirt may still be saving it. Its mark, written once more, waits for that, and fails
+    // when it is off then: with the mark in its definition untouched, so that the next run finds its memory.
+    if (found.seen.suspended)
+        if (Result<void> here =
+                api_->set_metadata(found.domain.uuid, suspended_metadata(found.seen.suspended), Affect::live);
+            !here)
+            return here;
     if (possible()) {
         if (Result<void> ready = memory_.make_ready(); !ready) return ready;
         if (Result<void> spent = memory_.spend(vm); !spent) return spent;

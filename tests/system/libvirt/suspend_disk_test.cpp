@@ -1,5 +1,7 @@
 // suspend: disk, with a tmpfs for the vault: guests that count on, files that are cut short, broken or of yesterday,
 // and what a kill at each point leaves behind.
+#include <sys/wait.h>
+
 #include <random>
 
 #include "tests/system/libvirt/suspend_fixture.hpp"
@@ -190,6 +192,28 @@ TEST_F(SuspendToDisk, ASaveThatTakesTooLongIsBrokenOff) {
     reach(spec(heavy), Mode::open);
     EXPECT_EQ(boots(more_numbers()), 2);
     open_again_sleeps(spec(heavy));
+}
+
+TEST_F(SuspendToDisk, OpenedWhileItIsStillBeingSavedForARunThatWasKilledItCountsOn) {
+    reach(spec(), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1);
+    const HeldUp writer("libvirt_iohelper", memory("desk.save.new").string(), std::chrono::seconds(2));
+    const pid_t child = ::fork();
+    if (child == 0) {
+        static_cast<void>(go(spec(), Mode::closed));
+        ::_exit(0);
+    }
+    for (int tries = 0; tries < 400 && !writer.was_met(); ++tries)
+        std::this_thread::sleep_for(std::chrono::milliseconds(25));
+    ASSERT_TRUE(writer.was_met());
+    ASSERT_EQ(::kill(child, SIGKILL), 0);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    // It is off when the save has ended: that is said, and the next run wakes it.
+    EXPECT_NE(failures(go(spec(), Mode::open)), "");
+    reach(spec(), Mode::open);
+    const std::vector<std::uint32_t> all = more_numbers();
+    EXPECT_EQ(boots(all), 1) << "it booted: its memory is lost";
+    EXPECT_TRUE(std::ranges::is_sorted(all)) << "it went back in time";
 }
 
 TEST_F(SuspendToDisk, WithoutTheVaultNothingIsWrittenInClear) {
