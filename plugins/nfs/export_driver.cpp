@@ -175,7 +175,24 @@ model::Snapshot ExportDriver::observe(const driver::Scope& scope, const driver::
             if (!snapshot.observations.contains(id)) snapshot.observations.emplace(id, observation(id.name(), *seen));
         }
     warn_of_ways_in(seen->tables, snapshot);
+    warn_of_buffers(*seen, snapshot);
     return snapshot;
+}
+
+bool ExportDriver::is_idle(const Look& seen) const {
+    return seen.server.threads > 0 && seen.tables.granted.empty() && text_of(seen.server, false) == server_wanted();
+}
+
+/// A server that others need is not stopped.
+void ExportDriver::warn_of_buffers(const Look& seen, model::Snapshot& snapshot) const {
+    const std::vector<Export>& granted = seen.tables.granted;
+    const auto ours = [&](const Export& one) { return below(one.path, places_.mount_root()); };
+    if (granted.empty() || std::ranges::any_of(granted, ours) || text_of(seen.server, false) != server_wanted()) return;
+    snapshot.warnings.push_back(
+        fmt::format("the NFS server goes on running for {}, which is not the safe's: what VMs wrote last may stay in "
+                    "the memory of its "
+                    "threads; withdraw that export, so that the server is stopped when the safe closes",
+                    granted.front().path.string()));
 }
 
 /// The export of a directory above ours that crosses into what is mounted below it. It is not ours to take away.
@@ -224,6 +241,10 @@ Observation ExportDriver::observation(const std::string& volume, const Look& see
             return present;
         }
     }
+    if (is_idle(seen)) {
+        present.attributes.set(server_key, text_of(seen.server, true));
+        return present;
+    }
     if (address_.empty() || text_of(seen.server, false) == server_wanted()) return Absent{};
     return model::Foreign{
         fmt::format("an NFS server runs here that is not the safe's: {}", text_of(seen.server, false)),
@@ -258,7 +279,10 @@ model::Assessment ExportDriver::classify(model::Action action, const model::Reso
             return {"export", "to " + named_clients(resource.attributes), model::Disruption::live};
         case model::Action::remove: {
             const auto* present = std::get_if<Present>(&observed);
-            return {"withdraw", "from " + (present != nullptr ? named_clients(present->attributes) : "?")};
+            if (present == nullptr) return {"withdraw", "from ?"};
+            const std::string clients = named_clients(present->attributes);
+            if (clients.empty()) return {"withdraw", "the NFS server itself, whose threads keep what was last written"};
+            return {"withdraw", "from " + clients};
         }
     }
     return {};

@@ -57,12 +57,16 @@ class ExportDriver final : public driver::Driver {
     [[nodiscard]] std::string named_clients(const model::Attributes& attributes) const;
 
     base::Result<Look> look();
+    /// It is ours, or as ours would be, and serves nobody: not another's exports either.
+    [[nodiscard]] bool is_idle(const Look& seen) const;
     model::Observation observation(const std::string& volume, const Look& seen);
     [[nodiscard]] std::vector<Export> of_volume(const std::string& volume, const std::vector<Export>& all) const;
     [[nodiscard]] std::string key_of(const std::string& volume, const Export& one) const;
     void warn_of_ways_in(const Tables& tables, model::Snapshot& snapshot) const;
+    void warn_of_buffers(const Look& seen, model::Snapshot& snapshot) const;
 
     base::Result<void> serve();
+    base::Result<void> rest();
     base::Result<void> give(const std::string& volume, const model::Attributes& wanted, const driver::Context& context);
     base::Result<void> wait_for_flush(const driver::Context& context);
     base::Result<void> take(const std::string& volume, const model::Branch* kept, const driver::Context& context);

@@ -115,6 +115,13 @@ Result<void> ExportDriver::wait_for_flush(const driver::Context& context) {
                  "look whether the clock was set back, and apply again"});
 }
 
+/// Nobody is served any more: then the server's threads go, and with them the buffers of their last requests.
+Result<void> ExportDriver::rest() {
+    const auto seen = look();
+    if (!seen) return fail(seen.error());
+    return is_idle(*seen) ? api_->stop() : Result<void>{};
+}
+
 /// Withdraws the volume from everybody who is not among `kept`, and ends what they hold: a client that is frozen, or
 /// gone, never closes what it has open. A client that is alive may have been answered from the table as it was just
 /// before, so this is done until nothing is left.
@@ -127,7 +134,7 @@ Result<void> ExportDriver::take(const std::string& volume, const Branch* kept, c
         if (!cached) return fail(cached.error());
         auto holders = holding(volume, kept);
         if (!holders) return fail(holders.error());
-        if (granted->empty() && cached->empty() && holders->empty()) return {};
+        if (granted->empty() && cached->empty() && holders->empty()) return kept == nullptr ? rest() : Result<void>{};
         remains = !holders->empty()  ? fmt::format("the NFS client {} still holds something", holders->front().address)
                   : !cached->empty() ? fmt::format("the kernel still answers {}", cached->front().client)
                                      : fmt::format("it is still exported to {}", granted->front().client);

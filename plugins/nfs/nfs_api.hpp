@@ -76,6 +76,9 @@ class Api {
 
     /// Starts what of the server does not run yet: NFS 4.2 alone, on that address alone. Idempotent.
     [[nodiscard]] virtual base::Result<void> start(const std::string& address) = 0;
+    /// Ends the server's threads, all that clients hold, and what the kernel keeps of packets that were read; what
+    /// runs beside them goes on. Idempotent.
+    [[nodiscard]] virtual base::Result<void> stop() = 0;
 };
 
 [[nodiscard]] std::unique_ptr<Api> make_system_api();

@@ -15,6 +15,7 @@
 
 #include "plugins/nfs/nfs_api.hpp"
 #include "plugins/nfs/nfs_text.hpp"
+#include "plugins/nfs/read_packets.hpp"
 #include "reconciler/base/file.hpp"
 #include "reconciler/base/file_descriptor.hpp"
 #include "reconciler/base/process.hpp"
@@ -28,6 +29,7 @@ using base::fail;
 using base::Result;
 
 constexpr const char* control = "/proc/fs/nfsd";
+constexpr const char* clients_directory = "/proc/fs/nfsd/clients";
 constexpr const char* etab = "/var/lib/nfs/etab";
 // Seconds. A client that comes back has the first to reclaim what it held; the second is how long it may be silent.
 constexpr const char* grace_time = "10";
@@ -181,18 +183,17 @@ class SystemApi final : public Api {
     }
 
     Result<std::vector<Holder>> holders(dev_t device) override {
+        auto clients = ids_of_clients();
+        if (!clients) return fail(clients.error());
         std::vector<Holder> found;
-        std::error_code error;
-        const fs::path clients = fs::path(control) / "clients";
-        if (!fs::exists(clients, error)) return found;
-        for (fs::directory_iterator it(clients, error), end; !error && it != end; it.increment(error)) {
-            const Text states = whole(it->path() / "states");
+        for (const std::string& id : *clients) {
+            const fs::path client = fs::path(clients_directory) / id;
+            const Text states = whole(client / "states");
             if (states.error == ENOENT || states.error == ENXIO) continue;  // it left meanwhile
-            if (states.error != 0) return fail(unreadable(it->path() / "states", states.error));
+            if (states.error != 0) return fail(unreadable(client / "states", states.error));
             if (!holds_state_on(states.text, device)) continue;
-            found.push_back({it->path().filename(), parse_client_address(whole(it->path() / "info").text)});
+            found.push_back({id, parse_client_address(whole(client / "info").text)});
         }
-        if (error) return fail({"list", clients.string(), error.message(), "run as root"});
         return found;
     }
 
@@ -236,7 +237,7 @@ class SystemApi final : public Api {
     }
 
     Result<void> expire(const std::string& id) override {
-        const fs::path file = fs::path(control) / "clients" / id / "ctl";
+        const fs::path file = fs::path(clients_directory) / id / "ctl";
         const base::FileDescriptor opened(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
         if (!opened && errno == ENOENT) return {};
         constexpr std::string_view order = "expire\n";
@@ -244,6 +245,17 @@ class SystemApi final : public Api {
             return {};
         if (errno == ENXIO) return {};
         return fail({"end what is held by", "the NFS client " + id, errno_text(errno), "run as root"});
+    }
+
+    Result<void> stop() override {
+        // Who is expired is forgotten by nfsdcld, too: nobody has anything to reclaim, so the next start has no grace.
+        auto clients = ids_of_clients();
+        if (!clients) return fail(clients.error());
+        for (const std::string& id : *clients)
+            if (auto ended = expire(id); !ended) return ended;
+        // First, so that a failure is met again: a server that has stopped is not stopped once more.
+        if (auto freed = free_read_packets(); !freed) return freed;
+        return run({"rpc.nfsd", "0"}, "stop", "the NFS server");
     }
 
     Result<void> start(const std::string& address) override {
@@ -275,6 +287,17 @@ class SystemApi final : public Api {
         return run({"rpc.nfsd", "-H", address, "-N", "3", "-N", "4.0", "-N", "4.1", "-V", "4.2", "-G", grace_time, "-L",
                     lease_time, threads},
                    "start", "the NFS server on " + address);
+    }
+
+ private:
+    static Result<std::vector<std::string>> ids_of_clients() {
+        std::vector<std::string> ids;
+        std::error_code error;
+        if (!fs::exists(clients_directory, error)) return ids;
+        for (fs::directory_iterator it(clients_directory, error), end; !error && it != end; it.increment(error))
+            ids.push_back(it->path().filename());
+        if (error) return fail({"list", clients_directory, error.message(), "run as root"});
+        return ids;
     }
 };
 

@@ -83,6 +83,11 @@ class FakeServer final : public nfs::Api {
         state.missing.clear();
         return {};
     }
+    base::Result<void> stop() override {
+        state = {};
+        held.clear();
+        return {};
+    }
 
  private:
     void throw_away() {

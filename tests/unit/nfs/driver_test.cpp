@@ -117,7 +117,7 @@ TEST_F(ExportDriver, TheIdentityOfAVolumeStaysTheSameAcrossClosings) {
 }
 
 TEST_F(ExportDriver, ClosingEndsWhatFrozenClientsHoldOfTheVolumeAndNothingElse) {
-    ASSERT_TRUE(bring_about("data"));
+    for (const char* volume : {"data", "reference"}) ASSERT_TRUE(bring_about(volume));
     const dev_t data = server->mounts.at(places.mount_point("data"));
     server->held[data] = {{"3", "10.77.0.20"}, {"5", "10.77.0.21"}};
     server->held[99] = {{"9", "192.0.2.7"}};
@@ -125,6 +125,35 @@ TEST_F(ExportDriver, ClosingEndsWhatFrozenClientsHoldOfTheVolumeAndNothingElse) 
     EXPECT_TRUE(as_wanted("data", Mode::closed));
     EXPECT_THAT(server->held[data], IsEmpty());
     EXPECT_EQ(server->held[99].size(), 1U);
+}
+
+TEST_F(ExportDriver, TheLastWithdrawalStopsTheServerWhoseThreadsKeepWhatWasWritten) {
+    for (const char* volume : {"data", "reference"}) ASSERT_TRUE(bring_about(volume));
+    ASSERT_TRUE(bring_about("data", Mode::closed));
+    EXPECT_GT(server->state.threads, 0U) << "the other is still exported";
+    EXPECT_TRUE(as_wanted("data", Mode::closed));
+    ASSERT_TRUE(bring_about("reference", Mode::closed));
+    EXPECT_EQ(server->state.threads, 0U);
+    for (const char* volume : {"data", "reference"}) EXPECT_TRUE(as_wanted(volume, Mode::closed));
+    // Killed between withdrawing and stopping.
+    ASSERT_TRUE(server->start("10.77.0.1"));
+    const model::Observation now = seen("data");
+    ASSERT_TRUE(std::holds_alternative<Present>(now));
+    EXPECT_THAT(driver->classify(model::Action::remove, wanted("data", Mode::closed), now, {}).summary,
+                HasSubstr("the NFS server itself"));
+    ASSERT_TRUE(bring_about("data", Mode::closed));
+    EXPECT_EQ(server->state.threads, 0U);
+    ASSERT_TRUE(bring_about("data"));
+    EXPECT_TRUE(as_wanted("data"));
+}
+
+TEST_F(ExportDriver, AServerThatOthersNeedGoesOnAndThatIsSaid) {
+    ASSERT_TRUE(bring_about("data"));
+    by_hand("/srv/pub", "*", {"ro"});
+    ASSERT_TRUE(bring_about("data", Mode::closed));
+    EXPECT_GT(server->state.threads, 0U);
+    EXPECT_TRUE(as_wanted("data", Mode::closed));
+    EXPECT_THAT(driver->observe({{id("data")}}, {}).warnings, ElementsAre(HasSubstr("goes on running for /srv/pub")));
 }
 
 TEST_F(ExportDriver, WhatIsHeldStillKeepsTheExportThereUntilItIsEnded) {
@@ -138,6 +167,7 @@ TEST_F(ExportDriver, WhatIsHeldStillKeepsTheExportThereUntilItIsEnded) {
     EXPECT_EQ(driver->classify(model::Action::remove, wanted("data", Mode::closed), now, {}).summary, "from desktop");
     ASSERT_TRUE(bring_about("data", Mode::closed));
     EXPECT_TRUE(as_wanted("data", Mode::closed));
+    ASSERT_TRUE(bring_about("reference"));  // or there would be no server that holds anything
     server->held[data] = {{"3", "10.77.0.20"}};
     server->stubborn = true;
     const auto held = bring_about("data", Mode::closed);
@@ -166,7 +196,7 @@ TEST_F(ExportDriver, AnExportToSomebodyElseIsSeenAndTakenAway) {
 }
 
 TEST_F(ExportDriver, AnswersThatTheKernelKeepsAreWaitedForBecauseTheyKeepTheVolume) {
-    ASSERT_TRUE(bring_about("data"));
+    for (const char* volume : {"data", "reference"}) ASSERT_TRUE(bring_about(volume));
     server->content.cached = {{places.mount_point("data"), "10.77.0.20", {}}, {"/srv/pub", "*", {}}};
     server->ahead = std::chrono::seconds(4);
     ASSERT_TRUE(bring_about("data", Mode::closed));
@@ -232,7 +262,6 @@ TEST_F(ExportDriver, AServerOfSomebodyElsesIsRefusedWithAdvice) {
 
 TEST_F(ExportDriver, AServerOfTheSystemsOwnThatServesAsWantedIsUsed) {
     server->state = {.threads = 16, .versions = {"4.2"}, .listeners = {"10.77.0.1:2049"}};
-    EXPECT_TRUE(std::holds_alternative<Absent>(seen("data")));
     ASSERT_TRUE(bring_about("data"));
     EXPECT_TRUE(as_wanted("data"));
     EXPECT_EQ(server->starts, 0);
