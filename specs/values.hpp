@@ -42,6 +42,7 @@ struct Ipv4 {
 /// A network in CIDR notation (RFC 4632). As a network (10.77.0.0/24) host bits are refused; as an interface address
 /// (10.77.0.1/24) they are the host's own.
 struct Cidr {
+    static constexpr std::uint8_t host = 32;  // the prefix of a single address
     Ipv4 address;
     std::uint8_t prefix = 0;  // 0 to 32
     auto operator<=>(const Cidr&) const = default;

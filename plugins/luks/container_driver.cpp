@@ -25,7 +25,7 @@ using specs::VolumeSpec;
 
 constexpr std::array kind_of_containers{Kind::container};
 constexpr std::size_t random_key_size = 64;
-constexpr std::size_t salt_size = 32;
+constexpr std::size_t member_salt_size = 32;
 constexpr std::string_view both_copies = "both";
 
 std::vector<ResourceId> needs_of(const Ground& ground, const VolumeSpec& volume) {
@@ -263,7 +263,7 @@ class ContainerDriver final : public driver::Driver {
         if (member == nullptr)
             return base::fail({"format", "the vault", "nobody has given a key", "give a super-user's password"});
         if (std::optional<Error> unfit = unfit_to_begin(*member)) return base::fail(*std::move(unfit));
-        const Result<base::Secret> salt = base::Secret::random(salt_size);
+        const Result<base::Secret> salt = base::Secret::random(member_salt_size);
         if (!salt) return base::fail(salt.error());
         const specs::KdfSpec& kdf = volume.encryption.kdf;
         const VaultToken token{.salt = {salt->bytes().begin(), salt->bytes().end()},

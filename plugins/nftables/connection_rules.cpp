@@ -13,8 +13,6 @@ namespace {
 using specs::SafeSpec;
 using specs::Service;
 
-constexpr std::uint8_t host_prefix = 32;
-
 /// Frames from one place to another. The hypervisor's side is known by its MAC address: what a VM sends there enters
 /// the input hook, and only what leaves the output hook has it as sender, for the chain `sources` binds VMs to their
 /// own.
@@ -46,11 +44,11 @@ void match_service(Body& body, const Service& service, bool reply) {
 }  // namespace
 
 Place place_of(const specs::VmSpec& vm) {
-    return {vm.name, &vm, {vm.address ? **vm.address : specs::Ipv4{}, host_prefix}};
+    return {vm.name, &vm, {vm.address ? **vm.address : specs::Ipv4{}, specs::Cidr::host}};
 }
 
 Place hypervisor_place(const specs::NetworkSpec& network) {
-    return {"@hypervisor", nullptr, {network.address->address, host_prefix}};
+    return {"@hypervisor", nullptr, {network.address->address, specs::Cidr::host}};
 }
 
 void ConnectionRules::pair(const Place& from, const Place& to, const std::vector<Service>& services,
@@ -76,7 +74,7 @@ void ConnectionRules::pair(const Place& from, const Place& to, const std::vector
 }
 
 Json address_value(const specs::Cidr& addresses) {
-    if (addresses.prefix == host_prefix) return to_text(addresses.address);
+    if (addresses.prefix == specs::Cidr::host) return to_text(addresses.address);
     return network(to_text(addresses.network()), addresses.prefix);
 }
 

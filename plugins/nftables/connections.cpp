@@ -15,13 +15,12 @@ namespace {
 constexpr std::uint8_t icmp_protocol = 1;
 constexpr std::uint8_t tcp_protocol = 6;
 constexpr std::uint8_t udp_protocol = 17;
-constexpr std::uint8_t host_prefix = 32;
 
 /// "10.77.0.20" or {"prefix": {"addr": "10.78.0.0", "len": 24}}; nullopt for anything else, which then is anything.
 std::optional<specs::Cidr> read_addresses(const Json& value) {
     if (value.is_string()) {
         const auto address = specs::parse_ipv4(value.get<std::string>());
-        return address ? std::optional(specs::Cidr{*address, host_prefix}) : std::nullopt;
+        return address ? std::optional(specs::Cidr{*address, specs::Cidr::host}) : std::nullopt;
     }
     if (!value.is_object() || !value.contains("prefix")) return std::nullopt;
     const Json& prefix = value["prefix"];

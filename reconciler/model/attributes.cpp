@@ -9,7 +9,7 @@ namespace safe::model {
 namespace {
 
 /// A text between quotes, with every quote and backslash escaped: nothing else can end it early.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') out += '\\';
@@ -22,7 +22,7 @@ struct CanonicalScalar {
     std::string operator()(bool value) const { return value ? "true" : "false"; }
     std::string operator()(std::int64_t value) const { return fmt::format("{}", value); }
     std::string operator()(Bytes value) const { return fmt::format("{}B", value.count); }
-    std::string operator()(const std::string& value) const { return quoted(value); }
+    std::string operator()(const std::string& value) const { return in_quotes(value); }
 };
 
 struct ReadableScalar {
@@ -69,7 +69,7 @@ std::string canonical_text(const Value& value) {
     if (const Scalar* scalar = value.scalar()) return std::visit(CanonicalScalar{}, *scalar);
     const Branch& branch = *value.branch();
     std::string out(branch.ordered() ? "[" : "{");
-    for (const Entry& entry : branch.entries()) out += quoted(entry.key) + ":" + canonical_text(entry.value) + ",";
+    for (const Entry& entry : branch.entries()) out += in_quotes(entry.key) + ":" + canonical_text(entry.value) + ",";
     return out + (branch.ordered() ? "]" : "}");
 }
 

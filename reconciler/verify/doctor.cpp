@@ -219,8 +219,8 @@ class Examination {
     }
 
     [[nodiscard]] bool found(std::string_view program) const {
-        return std::ranges::any_of(std::array{"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"}, [&](const char* folder) {
-            const Seen<FileFacts> facts = system_.status(folder + std::string(program));
+        return std::ranges::any_of(std::array{"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"}, [&](const char* path) {
+            const Seen<FileFacts> facts = system_.status(path + std::string(program));
             return facts.there() && (facts.value().mode & 0111U) != 0;
         });
     }

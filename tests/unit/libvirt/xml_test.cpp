@@ -21,7 +21,7 @@ using model::Attributes;
 using model::Branch;
 using model::Bytes;
 
-const Layout layout("t", "/var/lib/safe/t");  // NOLINT(cert-err58-cpp): a test may end by it
+const Layout in_var("t", "/var/lib/safe/t");  // NOLINT(cert-err58-cpp): a test may end by it
 
 Identity identity_of(const std::string& type) {
     return {.name = "t-gate",
@@ -33,7 +33,7 @@ Identity identity_of(const std::string& type) {
 
 Attributes hardware_of(std::size_t vm) {
     const specs::SafeSpec spec = test::sample_safe();
-    return wanted_hardware(spec, spec.vms.at(vm), layout);
+    return wanted_hardware(spec, spec.vms.at(vm), in_var);
 }
 
 class EveryHypervisor : public ::testing::TestWithParam<std::string> {};
@@ -172,7 +172,7 @@ TEST(DomainXml, AGuestThatKeepsMoreMemoryThanItWasToldIsNoDriftWhileItRuns) {
 
 TEST(NetworkXml, ReadsBackWhatItWasGivenAndLibvirtsSchemaTakesIt) {
     const specs::SafeSpec spec = test::sample_safe();
-    const auto driver = make_network_driver(nullptr, layout);
+    const auto driver = make_network_driver(nullptr, in_var);
     const Attributes wanted = driver->desire(spec, model::Mode::open).resources.at(0).attributes;
     const NetworkIdentity identity{"safe-t", specs::uuid_of("t", ""), specs::mac_of("t", ""), {.safe = "t"}};
     const std::string xml = network_xml(identity, wanted);

@@ -10,17 +10,17 @@ namespace {
 
 using test::tcp_connection;
 
-constexpr const char* opening =
+constexpr const char* opening_rule =
     "iifname a oifname b ip saddr 10.78.0.0/24 ip daddr 10.77.0.20 tcp dport 22 ct direction original "
     "ct state established,new counter accept";
-constexpr const char* replies =
+constexpr const char* reply_rule =
     "iifname b oifname a ip saddr 10.77.0.20 ip daddr 10.78.0.0/24 tcp sport 22 ct direction reply "
     "ct state established counter accept";
 
 TEST(Flow, BothHalvesOfARuleDescribeTheSameConnections) {
-    const auto flow = flow_of({"", opening});
+    const auto flow = flow_of({"", opening_rule});
     ASSERT_TRUE(flow);
-    EXPECT_EQ(flow, flow_of({"", replies}));
+    EXPECT_EQ(flow, flow_of({"", reply_rule}));
     EXPECT_TRUE(matches(*flow, tcp_connection("10.78.0.9", "10.77.0.20", 22)));
     EXPECT_FALSE(matches(*flow, tcp_connection("10.78.1.9", "10.77.0.20", 22)));
     EXPECT_FALSE(matches(*flow, tcp_connection("10.78.0.9", "10.77.0.21", 22)));
@@ -50,13 +50,14 @@ TEST(Flow, WhatIsNotUnderstoodIsAboutEverythingAndWhatIsNoConnectionAboutNothing
 
 TEST(Turn, WhatIsGainedComesBeforeAndWhatIsLostAfter) {
     Table there;
-    there.chains = {{"open", std::nullopt, {{{"r: tcp/22", opening}, 1}}},
+    there.chains = {{"open", std::nullopt, {{{"r: tcp/22", opening_rule}, 1}}},
                     {"evil", std::nullopt, {{{"", "accept"}, 2}}}};
-    const Flow flow = *flow_of({"", opening});
+    const Flow flow = *flow_of({"", opening_rule});
     const std::string drop = "ip saddr 10.78.0.0/24 drop";
     EXPECT_EQ(turn_of(&there, {Chain{"open"}}, false).after, std::vector{flow});
-    EXPECT_EQ(turn_of(nullptr, {{"open", std::nullopt, {{"r: tcp/22", opening}}}}, false).before, std::vector{flow});
-    const Turn same = turn_of(&there, {{"open", std::nullopt, {{"renamed", opening}}}}, false);
+    EXPECT_EQ(turn_of(nullptr, {{"open", std::nullopt, {{"r: tcp/22", opening_rule}}}}, false).before,
+              std::vector{flow});
+    const Turn same = turn_of(&there, {{"open", std::nullopt, {{"renamed", opening_rule}}}}, false);
     EXPECT_TRUE(same.before.empty() && same.after.empty());
     const Turn locked = turn_of(&there, {{"locked", std::nullopt, {{"cut", drop}}}}, false);
     EXPECT_TRUE(locked.before.empty());

@@ -1,5 +1,5 @@
-// Expected texts that lie in the repository: compared, or with SAFE_ACCEPT=1 in the environment rewritten for a
-// reviewer.
+// What is told of a spec, and expected texts that lie in the repository: compared, or with SAFE_ACCEPT=1 in the
+// environment rewritten for a reviewer.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,6 +9,8 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+
+#include "specs/loader.hpp"
 
 namespace safe::specs::test {
 
@@ -22,6 +24,13 @@ namespace safe::specs::test {
 inline void write_file(const std::filesystem::path& path, const std::string& text) {
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path, std::ios::binary) << text;
+}
+
+/// All diagnostics, a line each.
+[[nodiscard]] inline std::string told(const Loaded& loaded) {
+    std::string text;
+    for (const Diagnostic& diagnostic : loaded.diagnostics) text += to_text(diagnostic) + "\n";
+    return text;
 }
 
 inline void expect_accepted(const std::filesystem::path& path, const std::string& text) {

@@ -22,20 +22,14 @@ namespace fs = std::filesystem;
 
 std::string example() { return test::file_text(test::source_directory() / "tests/unit/specs/cases/example.yaml"); }
 
-std::string told(const Loaded& loaded) {
-    std::string text;
-    for (const Diagnostic& diagnostic : loaded.diagnostics) text += to_text(diagnostic) + "\n";
-    return text;
-}
-
 void expect_refused(const Loaded& loaded, const std::string& why) {
     EXPECT_FALSE(loaded.spec.has_value());
-    EXPECT_NE(told(loaded).find(why), std::string::npos) << told(loaded);
+    EXPECT_NE(test::told(loaded).find(why), std::string::npos) << test::told(loaded);
 }
 
 TEST(Loader, FillsTheStructs) {
     const Loaded loaded = load_text(example(), "/srv/atlas/safe.yaml");
-    ASSERT_TRUE(loaded.spec) << told(loaded);
+    ASSERT_TRUE(loaded.spec) << test::told(loaded);
     const SafeSpec& spec = *loaded.spec;
     EXPECT_EQ(spec.source, "/srv/atlas/safe.yaml");
     EXPECT_EQ(*spec.safe, "atlas");
@@ -65,7 +59,7 @@ TEST(Loader, FillsTheStructs) {
 
 TEST(Loader, ResolvesWhatRulesName) {
     const Loaded loaded = load_text(example(), "safe.yaml");
-    ASSERT_TRUE(loaded.spec) << told(loaded);
+    ASSERT_TRUE(loaded.spec) << test::told(loaded);
     const SafeSpec& spec = *loaded.spec;
     EXPECT_EQ(resolve_endpoint(spec, "desktop")->vm, spec.vm("desktop"));
     EXPECT_EQ(to_text(resolve_endpoint(spec, "desktop")->addresses), "10.77.0.20/32");
@@ -136,8 +130,8 @@ TEST_F(Directory, IncludedFilesStayBelowIt) {
     fs::create_symlink(path_ / "secret.yaml", path_ / "spec/inside/link.yaml");
     const Loaded loaded = load_file(path_ / "spec/safe.yaml");
     expect_refused(loaded, "link.yaml leads out of the spec's own directory");
-    EXPECT_EQ(loaded.diagnostics.size(), 2U) << told(loaded);
-    EXPECT_EQ(told(loaded).find("s3cret"), std::string::npos) << "what lies outside is not shown";
+    EXPECT_EQ(loaded.diagnostics.size(), 2U) << test::told(loaded);
+    EXPECT_EQ(test::told(loaded).find("s3cret"), std::string::npos) << "what lies outside is not shown";
 }
 
 TEST_F(Directory, FilesTogetherAreBounded) {
@@ -290,9 +284,9 @@ TEST_P(HostileText, IsRefusedInBoundedTime) {
     EXPECT_LT(taken.count(), 30.0);
 }
 
-std::string test_name(const testing::TestParamInfo<Hostile>& parameter) { return parameter.param.name; }
+std::string name_of_hostile(const testing::TestParamInfo<Hostile>& parameter) { return parameter.param.name; }
 
-INSTANTIATE_TEST_SUITE_P(Specs, HostileText, testing::ValuesIn(hostile_texts()), test_name);
+INSTANTIATE_TEST_SUITE_P(Specs, HostileText, testing::ValuesIn(hostile_texts()), name_of_hostile);
 
 }  // namespace
 }  // namespace safe::specs

@@ -11,18 +11,12 @@
 namespace safe::specs {
 namespace {
 
-std::string told(const Loaded& loaded) {
-    std::string text;
-    for (const Diagnostic& diagnostic : loaded.diagnostics) text += to_text(diagnostic) + "\n";
-    return text;
-}
-
 class EveryPart : public testing::Test {
  protected:
     void SetUp() override {
         const auto file = test::source_directory() / "tests/unit/specs/cases/all-parts.yaml";
         Loaded loaded = load_text(test::file_text(file), "/srv/atlas/safe.yaml");
-        ASSERT_TRUE(loaded.spec) << told(loaded);
+        ASSERT_TRUE(loaded.spec) << test::told(loaded);
         spec_ = *std::move(loaded.spec);
     }
 
@@ -129,7 +123,7 @@ TEST_F(EveryPart, OfRemovals) {
 
 TEST(Defaults, OfASpecThatSaysNothing) {
     const Loaded loaded = load_text("version: 1\nsafe: atlas\n", "safe.yaml");
-    ASSERT_TRUE(loaded.spec) << told(loaded);
+    ASSERT_TRUE(loaded.spec) << test::told(loaded);
     EXPECT_EQ(*loaded.spec->linger, Duration{60});
     EXPECT_EQ(*loaded.spec->deadlines.suspend, Duration{120});
     EXPECT_EQ(*loaded.spec->deadlines.close, Duration{300});
@@ -150,12 +144,13 @@ TEST(Secrets, AreNeverInTheSpecNorInWhatIsSaidOfIt) {
           "{ literal: hunter2 }", "{ file: { hunter2: x } }", "{}", "12345", "|\n          hunter2"}) {
         const Loaded loaded = load_text(head + written + "\n", "safe.yaml");
         EXPECT_FALSE(loaded.spec) << written;
-        EXPECT_EQ(told(loaded).find("hunter2"), std::string::npos) << told(loaded);
-        EXPECT_EQ(told(loaded).find("12345"), std::string::npos) << told(loaded);
-        EXPECT_NE(told(loaded).find("volumes.v.iscsi.chap.secret"), std::string::npos) << told(loaded);
+        EXPECT_EQ(test::told(loaded).find("hunter2"), std::string::npos) << test::told(loaded);
+        EXPECT_EQ(test::told(loaded).find("12345"), std::string::npos) << test::told(loaded);
+        EXPECT_NE(test::told(loaded).find("volumes.v.iscsi.chap.secret"), std::string::npos) << test::told(loaded);
     }
     const Loaded literal = load_text(head + "hunter2\n", "safe.yaml");
-    EXPECT_NE(told(literal).find("a secret never stands in the spec itself"), std::string::npos) << told(literal);
+    EXPECT_NE(test::told(literal).find("a secret never stands in the spec itself"), std::string::npos)
+        << test::told(literal);
     EXPECT_TRUE(load_text(head + "{ file: /etc/safe/a }\n", "safe.yaml").spec);
     EXPECT_TRUE(load_text(head + "{ credential: a }\n", "safe.yaml").spec);
 }
