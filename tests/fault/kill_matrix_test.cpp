@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -167,11 +168,22 @@ std::pair<std::size_t, std::size_t> share() {
     return {k % n, n};
 }
 
+/// Those that can be had here.
+std::vector<std::string> kinds() {
+    std::vector<std::string> kinds{"network", "image", "disk", "vm", "power"};
+    if (std::getenv("SAFE_FAULT_SPEC") != nullptr) kinds.emplace_back("ruleset");
+    return kinds;
+}
+
 TEST_F(KillMatrix, KilledAnywhereThenAppliedItConverges) {
     ASSERT_EQ(apply_in_child(std::nullopt), 0) << "the apply that nobody kills";
     const std::string wanted = world("show");
     const Durations times = durations();
     ASSERT_GE(times.size(), 12U) << "the plan is too small to prove much";
+    for (const std::string& kind : kinds())
+        ASSERT_TRUE(std::ranges::any_of(
+            times, [&](const auto& step) { return step.first.find(" " + kind + "/") != std::string::npos; }))
+            << "no step of the kind " << kind;
     ASSERT_EQ(apply_in_child(std::nullopt), 0);
     ASSERT_TRUE(durations().empty()) << "a second apply must do nothing";
 

@@ -1,12 +1,15 @@
 // Plays every story: the real drivers say what is wanted and what it costs, observed.yaml says what is there, and the
 // plan must be the one a reviewer has agreed to. Then the plan is carried out in thought, and nothing may be left to
 // do.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "plugins/builtin.hpp"
@@ -111,6 +114,19 @@ std::vector<fs::path> stories() {
         if (fs::exists(entry.path() / "observed.yaml")) folders.push_back(entry.path());
     std::ranges::sort(folders);
     return folders;
+}
+
+TEST(Stories, AreManyAndDifferInWhatIsDoneInWhichOrder) {
+    std::set<std::string> told;
+    for (const fs::path& story : stories()) {
+        const nlohmann::json plan = nlohmann::json::parse(read(story / "plan.json"));
+        std::string steps;
+        for (const auto& step : plan.at("steps"))
+            steps +=
+                fmt::format("{} {}\n", step.at("action").get<std::string>(), step.at("resource").get<std::string>());
+        told.insert(std::move(steps));
+    }
+    EXPECT_GE(told.size(), 20U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, Story, ::testing::ValuesIn(stories()), [](const auto& story) {
