@@ -66,7 +66,7 @@ class Applying : public ::testing::Test {
     std::stop_source stop_;
     std::function<void()> between_;
     bool exactly_ = false;
-    std::chrono::milliseconds patience_{200};
+    std::chrono::milliseconds patience_ = std::chrono::minutes(1);  // no verdict hangs on it
 };
 
 TEST_F(Applying, GetsThereAndASecondTimeDoesNothing) {
