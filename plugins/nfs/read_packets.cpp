@@ -26,7 +26,7 @@ Error not_freed(std::string cause) {
                         "net.core.skb_defer_max=0`, in /etc/sysctl.d for good")};
 }
 
-/// The threads' processors are put back at the end.
+/// Puts back at the end which processors the thread may use.
 class Processors {
  public:
     Processors() : known_(::sched_getaffinity(0, sizeof before_, &before_) == 0) {}
