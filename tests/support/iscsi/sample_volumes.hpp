@@ -9,6 +9,8 @@
 
 namespace safe::iscsi::test {
 
+inline const Endpoint sample_endpoint{"192.0.2.10:3260", "iqn.2026-01.org.example:atlas"};
+
 inline specs::Portal portal_of(const std::string& text) {
     const auto colon = text.rfind(':');
     return {specs::parse_ipv4(text.substr(0, colon)).value(),

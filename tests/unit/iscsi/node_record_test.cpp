@@ -7,16 +7,16 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/support/iscsi/sample_volumes.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace safe::iscsi {
 namespace {
 
 namespace fs = std::filesystem;
+using test::sample_endpoint;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-const Endpoint atlas{"192.0.2.10:3260", "iqn.2026-01.org.example:atlas"};
 
 base::Secret secret(std::string_view text) { return base::Secret::copy_of(std::as_bytes(std::span(text))).value(); }
 
@@ -28,7 +28,8 @@ mode_t mode_of(const fs::path& path) {
 class NodeRecord : public ::testing::Test {
  protected:
     Login login() {
-        return {.endpoint = atlas, .portal_group = 3, .volume = "vault", .chap = &chap, .timeouts = {90, 10, 5}};
+        return {
+            .endpoint = sample_endpoint, .portal_group = 3, .volume = "vault", .chap = &chap, .timeouts = {90, 10, 5}};
     }
     static std::string text_of(const Login& login) {
         const auto text = record_text(login, "safe-atlas");
@@ -37,7 +38,7 @@ class NodeRecord : public ::testing::Test {
 
     safe::testing::TemporaryDirectory directory;
     fs::path nodes = directory.path() / "nodes";
-    fs::path portal = nodes / atlas.target / "192.0.2.10,3260,3";
+    fs::path portal = nodes / sample_endpoint.target / "192.0.2.10,3260,3";
     fs::path file = portal / "safe-atlas";
     Chap chap{"atlas", secret("correct-horse-1")};
 };
@@ -104,11 +105,11 @@ TEST_F(NodeRecord, IsListedWithItsVolumeAndRemovedWhole) {
     const auto listed = list_records(nodes, "safe-atlas");
     ASSERT_TRUE(listed);
     ASSERT_EQ(listed->size(), 1U);
-    EXPECT_EQ(listed->front().endpoint, atlas);
+    EXPECT_EQ(listed->front().endpoint, sample_endpoint);
     EXPECT_EQ(listed->front().volume, "vault");
-    ASSERT_TRUE(remove_record(nodes, atlas, "safe-atlas"));
-    ASSERT_TRUE(remove_record(nodes, atlas, "safe-atlas"));
-    EXPECT_FALSE(fs::exists(nodes / atlas.target));
+    ASSERT_TRUE(remove_record(nodes, sample_endpoint, "safe-atlas"));
+    ASSERT_TRUE(remove_record(nodes, sample_endpoint, "safe-atlas"));
+    EXPECT_FALSE(fs::exists(nodes / sample_endpoint.target));
     EXPECT_TRUE(list_records(nodes, "safe-atlas")->empty());
 }
 
@@ -127,7 +128,7 @@ TEST_F(NodeRecord, OthersRecordsAreLeftAlone) {
     fs::create_directories(nodes / "iqn.2026-01.org.example:other");
     ASSERT_TRUE(write_record(nodes, login(), "safe-atlas"));
     EXPECT_EQ(list_records(nodes, "safe-atlas")->size(), 1U);
-    ASSERT_TRUE(remove_record(nodes, atlas, "safe-atlas"));
+    ASSERT_TRUE(remove_record(nodes, sample_endpoint, "safe-atlas"));
     EXPECT_TRUE(fs::exists(portal / "default"));
     EXPECT_TRUE(list_records(nodes, "safe-atlas")->empty());
 }
