@@ -105,6 +105,8 @@ std::vector<ResourceId> ExportDriver::needs_of(const std::string& volume) const 
 
 std::string ExportDriver::server_wanted() const { return fmt::format("NFS 4.2 on {}:2049", address_); }
 
+bool ExportDriver::is_as_wanted(const Server& server) const { return text_of(server, false) == server_wanted(); }
+
 model::Attributes ExportDriver::wanted(const specs::SafeSpec& spec, const specs::VolumeSpec& volume) const {
     const std::string fsid = specs::uuid_of(*spec.safe, "volume/" + volume.name);
     const std::string options = owned(options_of(*volume.access == specs::Access::read_only, fsid));
@@ -180,18 +182,17 @@ model::Snapshot ExportDriver::observe(const driver::Scope& scope, const driver::
 }
 
 bool ExportDriver::is_idle(const Look& seen) const {
-    return seen.server.threads > 0 && seen.tables.granted.empty() && text_of(seen.server, false) == server_wanted();
+    return seen.server.threads > 0 && seen.tables.granted.empty() && is_as_wanted(seen.server);
 }
 
 /// A server that others need is not stopped.
 void ExportDriver::warn_of_buffers(const Look& seen, model::Snapshot& snapshot) const {
     const std::vector<Export>& granted = seen.tables.granted;
     const auto ours = [&](const Export& one) { return below(one.path, places_.mount_root()); };
-    if (granted.empty() || std::ranges::any_of(granted, ours) || text_of(seen.server, false) != server_wanted()) return;
+    if (granted.empty() || std::ranges::any_of(granted, ours) || !is_as_wanted(seen.server)) return;
     snapshot.warnings.push_back(
         fmt::format("the NFS server goes on running for {}, which is not the safe's: what VMs wrote last may stay in "
-                    "the memory of its "
-                    "threads; withdraw that export, so that the server is stopped when the safe closes",
+                    "its threads' memory; withdraw that export, so that closing the safe stops the server",
                     granted.front().path.string()));
 }
 
@@ -245,7 +246,7 @@ Observation ExportDriver::observation(const std::string& volume, const Look& see
         present.attributes.set(server_key, text_of(seen.server, true));
         return present;
     }
-    if (address_.empty() || text_of(seen.server, false) == server_wanted()) return Absent{};
+    if (address_.empty() || is_as_wanted(seen.server)) return Absent{};
     return model::Foreign{
         fmt::format("an NFS server runs here that is not the safe's: {}", text_of(seen.server, false)),
         fmt::format("stop it (`systemctl disable --now nfs-server`), or give it in the section [nfsd] "

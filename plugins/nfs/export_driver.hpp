@@ -53,11 +53,13 @@ class ExportDriver final : public driver::Driver {
     [[nodiscard]] std::vector<model::ResourceId> needs_of(const std::string& volume) const;
     [[nodiscard]] model::Attributes wanted(const specs::SafeSpec& spec, const specs::VolumeSpec& volume) const;
     [[nodiscard]] std::string server_wanted() const;
+    /// It serves just that, whoever started it.
+    [[nodiscard]] bool is_as_wanted(const Server& server) const;
     [[nodiscard]] std::string named(const std::string& client) const;
     [[nodiscard]] std::string named_clients(const model::Attributes& attributes) const;
 
     base::Result<Look> look();
-    /// It is ours, or as ours would be, and serves nobody: not another's exports either.
+    /// As ours would be, and it serves nobody: not another's exports either.
     [[nodiscard]] bool is_idle(const Look& seen) const;
     model::Observation observation(const std::string& volume, const Look& seen);
     [[nodiscard]] std::vector<Export> of_volume(const std::string& volume, const std::vector<Export>& all) const;
@@ -66,7 +68,7 @@ class ExportDriver final : public driver::Driver {
     void warn_of_buffers(const Look& seen, model::Snapshot& snapshot) const;
 
     base::Result<void> serve();
-    base::Result<void> rest();
+    base::Result<void> rest(const driver::Context& context);
     base::Result<void> give(const std::string& volume, const model::Attributes& wanted, const driver::Context& context);
     base::Result<void> wait_for_flush(const driver::Context& context);
     base::Result<void> take(const std::string& volume, const model::Branch* kept, const driver::Context& context);

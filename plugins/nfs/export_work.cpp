@@ -39,7 +39,7 @@ Result<void> ExportDriver::serve() {
         std::erase_if(tables->granted, [&](const Export& one) { return !below(one.path, places_.mount_root()); });
         if (!tables->granted.empty())
             if (auto gone = api_->withdraw(tables->granted); !gone) return gone;
-    } else if (text_of(*server, false) != server_wanted()) {
+    } else if (!is_as_wanted(*server)) {
         return fail({"export", "volumes",
                      fmt::format("an NFS server runs that is not the safe's: {}", text_of(*server, false)),
                      fmt::format("stop it, or let it serve 4.2 alone on {} alone (/etc/nfs.conf)", address_),
@@ -115,11 +115,15 @@ Result<void> ExportDriver::wait_for_flush(const driver::Context& context) {
                  "look whether the clock was set back, and apply again"});
 }
 
-/// Nobody is served any more: then the server's threads go, and with them the buffers of their last requests.
-Result<void> ExportDriver::rest() {
+/// Nobody is served any more: then what was written last goes from memory, where it lies in packets and in the buffers
+/// of the server's threads.
+Result<void> ExportDriver::rest(const driver::Context& context) {
     const auto seen = look();
     if (!seen) return fail(seen.error());
-    return is_idle(*seen) ? api_->stop() : Result<void>{};
+    if (!is_idle(*seen)) return {};
+    // Nothing that holds up closing: keys that stay would be worse than what is in a packet.
+    if (const auto freed = api_->free_packets(); !freed) context.say(to_text(freed.error()));
+    return api_->stop();
 }
 
 /// Withdraws the volume from everybody who is not among `kept`, and ends what they hold: a client that is frozen, or
@@ -134,7 +138,8 @@ Result<void> ExportDriver::take(const std::string& volume, const Branch* kept, c
         if (!cached) return fail(cached.error());
         auto holders = holding(volume, kept);
         if (!holders) return fail(holders.error());
-        if (granted->empty() && cached->empty() && holders->empty()) return kept == nullptr ? rest() : Result<void>{};
+        if (granted->empty() && cached->empty() && holders->empty())
+            return kept == nullptr ? rest(context) : Result<void>{};
         remains = !holders->empty()  ? fmt::format("the NFS client {} still holds something", holders->front().address)
                   : !cached->empty() ? fmt::format("the kernel still answers {}", cached->front().client)
                                      : fmt::format("it is still exported to {}", granted->front().client);

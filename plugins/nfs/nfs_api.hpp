@@ -76,8 +76,9 @@ class Api {
 
     /// Starts what of the server does not run yet: NFS 4.2 alone, on that address alone. Idempotent.
     [[nodiscard]] virtual base::Result<void> start(const std::string& address) = 0;
-    /// Ends the server's threads, all that clients hold, and what the kernel keeps of packets that were read; what
-    /// runs beside them goes on. Idempotent.
+    /// Has packets freed that the server has read: see read_packets.hpp.
+    [[nodiscard]] virtual base::Result<void> free_packets() = 0;
+    /// Ends the server's threads and all that clients hold; what runs beside them goes on. Idempotent.
     [[nodiscard]] virtual base::Result<void> stop() = 0;
 };
 

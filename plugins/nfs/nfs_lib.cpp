@@ -247,14 +247,14 @@ class SystemApi final : public Api {
         return fail({"end what is held by", "the NFS client " + id, errno_text(errno), "run as root"});
     }
 
+    Result<void> free_packets() override { return free_read_packets(); }
+
     Result<void> stop() override {
         // Who is expired is forgotten by nfsdcld, too: nobody has anything to reclaim, so the next start has no grace.
         auto clients = ids_of_clients();
         if (!clients) return fail(clients.error());
         for (const std::string& id : *clients)
             if (auto ended = expire(id); !ended) return ended;
-        // First, so that a failure is met again: a server that has stopped is not stopped once more.
-        if (auto freed = free_read_packets(); !freed) return freed;
         return run({"rpc.nfsd", "0"}, "stop", "the NFS server");
     }
 

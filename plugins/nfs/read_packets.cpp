@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/sysinfo.h>
@@ -18,6 +19,7 @@ using base::Error;
 using base::fail;
 using base::Result;
 
+constexpr int longest_wait = 2000;  // milliseconds
 constexpr const char* most_deferred = "/proc/sys/net/core/skb_defer_max";
 
 Error not_freed(std::string cause) {
@@ -80,7 +82,9 @@ Result<void> free_read_packets() {
         if (!Processors::move_to(processor)) continue;
         char byte = 0;
         if (::send(socket->get(), &byte, 1, 0) != 1) return fail(not_freed(base::errno_text(errno)));
-        static_cast<void>(::recv(socket->get(), &byte, 1, 0));
+        pollfd arrival{.fd = socket->get(), .events = POLLIN, .revents = 0};
+        if (::poll(&arrival, 1, longest_wait) != 1 || ::recv(socket->get(), &byte, 1, 0) != 1)
+            return fail(not_freed(fmt::format("what was sent to processor {} did not arrive", processor)));
         ++served;
     }
     if (served >= ::get_nprocs()) return {};

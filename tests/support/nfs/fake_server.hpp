@@ -20,6 +20,7 @@ class FakeServer final : public nfs::Api {
     std::optional<base::Error> blind = std::nullopt;
     bool stubborn = false;          // clients keep what they hold
     std::chrono::seconds ahead{0};  // of the mark before the clock: while it is, answers are kept
+    std::optional<base::Error> packets_stay = std::nullopt;
     int grants = 0;
     int starts = 0;
 
@@ -81,6 +82,10 @@ class FakeServer final : public nfs::Api {
         ++starts;
         if (state.threads == 0) state = {.threads = 8, .versions = {"4.2"}, .listeners = {address + ":2049"}};
         state.missing.clear();
+        return {};
+    }
+    base::Result<void> free_packets() override {
+        if (packets_stay) return base::fail(*packets_stay);
         return {};
     }
     base::Result<void> stop() override {

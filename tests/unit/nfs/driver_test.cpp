@@ -147,6 +147,19 @@ TEST_F(ExportDriver, TheLastWithdrawalStopsTheServerWhoseThreadsKeepWhatWasWritt
     EXPECT_TRUE(as_wanted("data"));
 }
 
+TEST_F(ExportDriver, PacketsThatStayAreSaidAndDoNotHoldUpClosing) {
+    ASSERT_TRUE(bring_about("data"));
+    server->packets_stay = base::Error{"free", "packets", "this process may use 1 of 2 processors", "let it"};
+    std::string said;
+    const model::Resource resource = wanted("data", Mode::closed);
+    model::Step step;
+    step.resource = resource.id;
+    step.action = model::Action::remove;
+    ASSERT_TRUE(driver->apply(step, resource, seen("data"), {.progress = [&](std::string_view line) { said = line; }}));
+    EXPECT_THAT(said, HasSubstr("1 of 2 processors"));
+    EXPECT_EQ(server->state.threads, 0U);
+}
+
 TEST_F(ExportDriver, AServerThatOthersNeedGoesOnAndThatIsSaid) {
     ASSERT_TRUE(bring_about("data"));
     by_hand("/srv/pub", "*", {"ro"});

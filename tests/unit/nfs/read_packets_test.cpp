@@ -18,5 +18,17 @@ TEST(ReadPackets, EveryProcessorIsServedAndTheThreadMayUseThemAllAgain) {
     EXPECT_TRUE(CPU_EQUAL(&before, &after));
 }
 
+TEST(ReadPackets, WhereNothingCanBeSentItIsSaid) {
+    bool alone = false;
+    base::Result<void> done;
+    std::thread([&] {
+        alone = ::unshare(CLONE_NEWNET) == 0;  // there lo is down
+        if (alone) done = free_read_packets();
+    }).join();
+    if (!alone) GTEST_SKIP() << "needs root";
+    ASSERT_FALSE(done);
+    EXPECT_NE(to_text(done.error()).find("bring lo up"), std::string::npos) << to_text(done.error());
+}
+
 }  // namespace
 }  // namespace safe::nfs
