@@ -9,8 +9,10 @@ import json
 import os
 import pathlib
 import shlex
+import signal
 import socket
 import subprocess
+import sys
 import time
 
 # init_on_free=1 is what a hypervisor must have: without it keys and file contents outlive the closing of a volume in free memory.
@@ -64,6 +66,8 @@ class Port:
     def close(self):
         os.close(self.to)
         os.close(self.back)
+        for end in (".in", ".out"):
+            os.unlink(f"{self.path}{end}")
 
 
 class Monitor:
@@ -215,6 +219,33 @@ class Machine:
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
+
+    def death(self):
+        """How a QEMU that is no longer alive ended, and what it said last."""
+        status = self.process.poll()
+        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+        said = (self.folder / "qemu.log").read_text(errors="replace").splitlines()
+        return f"QEMU ended {how}" + (f", saying: {said[-1]}" if said else "")
+
+    def boot(self, limit):
+        """Starts, and waits until the machine says that it is ready; it then waits to be told to go on. Emulation seldom, but now and then,
+        ends before the kernel has said a word; nothing of what is tested has run by then, so it is started once more, and that is said."""
+        for again in (True, False):
+            heard = self.console.stat().st_size if self.console.exists() else 0
+            self.start()
+            end = time.monotonic() + limit
+            while self.alive() and time.monotonic() < end:
+                if "ready" in self.control.lines():
+                    return
+                time.sleep(0.05)
+            if self.alive():
+                raise Lost(125, f"did not boot within {limit} s")
+            message = f"died while booting: {self.death()}"
+            if not again or self.console.stat().st_size > heard:
+                raise Lost(125, message)
+            print(f"appliance: {message}; started once more", file=sys.stderr)
+            self.stop()
+            self.boots -= 1
 
     def stop(self, power_cut=False):
         """Ends QEMU, and waits for it. A power cut is the end without warning: what QEMU had not written yet is lost."""

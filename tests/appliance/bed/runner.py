@@ -17,7 +17,7 @@ import tty
 
 from .machine import PAYLOAD_SIZE, Kind, Lost, Machine, overlay
 from .outside import Outside
-from .snapshot import ready, wait_ready
+from .snapshot import ready
 from .storage import StorageHost
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
@@ -142,9 +142,10 @@ class Run:
             self.storage = StorageHost(self.work / "storage", self.kind, kept, job, lan[::-1], self.go,
                                        chosen.disk and [chosen.disk.absolute().with_suffix(f".lun{n}") for n in (1, 2, 3)])
             self.storage.on()
-        self.machine.start(kept / "state" if warm else None)
-        if not warm:
-            wait_ready(self.machine, self.boot_limit)
+        if warm:
+            self.machine.start(kept / "state")
+        else:
+            self.machine.boot(self.boot_limit)
         self.machine.control.write(self.go("appliance"))
         self.doing = f"running {chosen.script}"
 
@@ -153,9 +154,8 @@ class Run:
         self.machine.stop(power_cut=True)
         self.show()
         self.printed = 0
-        self.machine.start()
         self.doing = "booting after a power cut"
-        wait_ready(self.machine, self.boot_limit)
+        self.machine.boot(self.boot_limit)
         self.machine.control.write(self.go("appliance"))
         self.doing = f"running {self.chosen.script} after a power cut"
 
@@ -189,7 +189,7 @@ class Run:
                     return int(value)
             self.show()
             if not alive:
-                raise Lost(125, f"died while {self.doing}, after {time.monotonic() - self.begin:.0f} s")
+                raise Lost(125, f"died while {self.doing}, after {time.monotonic() - self.begin:.0f} s: {self.machine.death()}")
             outside.poll()
             if time.monotonic() > end and not (interactive and interactive.used):
                 # Given half a minute to hand back its journal and logs.

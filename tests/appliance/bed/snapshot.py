@@ -34,19 +34,6 @@ def digest(kind):
     return hashlib.sha256("\0".join([*probe.arguments(), version, processor, KERNEL]).encode()).hexdigest()[:16]
 
 
-def wait_ready(machine, limit):
-    """Until the machine says that it is ready; it then waits to be told to go on."""
-    end = time.monotonic() + limit
-    while True:
-        if "ready" in machine.control.lines():
-            return
-        if not machine.alive():
-            raise Lost(125, "died while booting")
-        if time.monotonic() > end:
-            raise Lost(125, f"did not boot within {limit} s")
-        time.sleep(0.05)
-
-
 def ready(cache, kind, limit, keep_console):
     """The folder of the ready state, made first if need be. Two makers at once wait for each other."""
     kept = cache / f"ready-{digest(kind)}"
@@ -63,8 +50,7 @@ def ready(cache, kind, limit, keep_console):
         work = pathlib.Path(tempfile.mkdtemp(prefix="ready-tmp.", dir=cache))
         machine = Machine(work / "machine", kind, root=overlay(kind.image / "root.img", work / "disk.qcow2", "raw"))
         try:
-            machine.start()
-            wait_ready(machine, limit)
+            machine.boot(limit)
             machine.monitor.do("stop")
             machine.monitor.do("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
             machine.monitor.do("migrate", uri=f"exec:cat > {shlex.quote(str(work / 'state'))}")
