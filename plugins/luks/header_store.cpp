@@ -193,7 +193,7 @@ Result<fs::path> HeaderStore::keep_replaced(const std::string& bytes) const {
     if (Result<void> ready = prepare(); !ready) return base::fail(ready.error());
     const std::map<std::uint64_t, fs::path> before = replaced();
     const std::uint64_t number = before.empty() ? 1 : before.rbegin()->first + 1;
-    const fs::path path = folder_ / fmt::format("{}{}{}", replaced_prefix, number, image_suffix);
+    fs::path path = folder_ / fmt::format("{}{}{}", replaced_prefix, number, image_suffix);
     if (Result<void> written = base::replace_file(path, bytes, 0600); !written) return base::fail(written.error());
     drop_oldest(replaced());
     return path;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "reconciler/cli/consent.hpp"
 #include "reconciler/cli/terminal.hpp"
 
 namespace safe::cli {
@@ -84,14 +85,11 @@ Result<model::Report> Convergence::run(const Wish& wish) {
 }
 
 Result<void> Convergence::ask(const model::Plan& plan, const Wish& wish) const {
-    if (wish.yes) return {};
-    const auto no = [&](std::string cause, std::string advice) {
-        return base::fail({"apply to", "safe " + plan.safe, std::move(cause), std::move(advice), Error::Kind::refused});
-    };
-    if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1 || wish.format != Format::text)
-        return no("nobody is there to confirm", "look at the plan, then apply with --yes");
-    if (!confirm(fmt::format("apply these {} steps?", plan.steps.size()))) return no("not confirmed", "");
-    return {};
+    return ask_consent({.attempt = "apply to",
+                        .object = "safe " + plan.safe,
+                        .text = fmt::format("apply these {} steps?", plan.steps.size()),
+                        .otherwise = "look at the plan, then apply with --yes"},
+                       wish.yes, wish.format, stop_);
 }
 
 Result<model::Report> Convergence::carry_out(const applying::Goal& goal, applying::Planned planned, const Wish& wish) {

@@ -1,16 +1,14 @@
 // safectl discard-state: for a guest whose saved memory is missing or will not restore. Its memory is given up, and it
 // boots anew from its disk; nothing else does that.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "reconciler/applying/lock_file.hpp"
+#include "reconciler/cli/consent.hpp"
 #include "reconciler/cli/people.hpp"
-#include "reconciler/cli/terminal.hpp"
 
 namespace safe::cli {
 namespace {
 
-using base::Error;
 using base::Result;
 
 struct Options {
@@ -25,22 +23,17 @@ void declare(CLI::App& app, Options& options) {
     app.add_flag("--yes", options.yes, "do not ask");
 }
 
-Result<void> agreed(const Options& options) {
-    if (options.yes) return {};
-    const auto no = [&](std::string cause, std::string advice) {
-        return base::fail(
-            {"discard the saved state of", options.vm, std::move(cause), std::move(advice), Error::Kind::refused});
-    };
-    if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1)
-        return no("nobody is there to confirm", "say --yes");
-    if (!confirm(fmt::format("lose for ever what {} had in memory?", options.vm))) return no("not confirmed", "");
-    return {};
+Result<void> agreed(const Options& options, const std::stop_token& stop) {
+    return ask_consent({.attempt = "discard the saved state of",
+                        .object = options.vm,
+                        .text = fmt::format("lose for ever what {} had in memory?", options.vm)},
+                       options.yes, options.spec.format, stop);
 }
 
 Result<std::string> discard(const Options& options, const specs::SafeSpec& spec, const Surroundings& around) {
     const driver::Places places = places_of(spec, options.spec);
     const driver::KeyRing no_key;
-    if (Result<void> yes = agreed(options); !yes) return base::fail(yes.error());
+    if (Result<void> yes = agreed(options, around.stop); !yes) return base::fail(yes.error());
     const Result<applying::LockFile> lock = applying::LockFile::take(places.state_dir() / "lock");
     if (!lock) return base::fail(lock.error());
     return around.builtin.discard_state({spec, places, no_key}, options.vm);

@@ -66,25 +66,35 @@ class Desk {
         : options_(options),
           spec_(spec),
           builtin_(around.builtin),
+          passwords_(options.password_fd, around.stop),
           setting_{spec, places_of(spec, options.spec), keys_} {}
 
     [[nodiscard]] Result<std::unique_ptr<HeaderCare>> care() const {
         return builtin_.make_header_care(setting_, options_.volume);
     }
 
-    /// Shows what is claimed, has it vouched for, and carries it out.
+    /// Shows what is claimed, has it vouched for, and carries it out. The safe's lock is let go while somebody types,
+    /// who would else keep everybody from closing it; so the claim is read again, and must be the same.
     Result<std::string> vouch(const std::function<Result<std::unique_ptr<HeaderClaim>>(HeaderCare&)>& claim_of) {
         if (Result<void> forbidden = forbid_core_dumps(); !forbidden) return base::fail(forbidden.error());
         const Result<std::unique_ptr<HeaderCare>> care = this->care();
         if (!care) return base::fail(care.error());
         Result<People> people = People::at(setting_.places);
         if (!people) return base::fail(people.error());
+        const Result<Shown> shown = show(**care, claim_of);
+        if (!shown) return base::fail(shown.error());
+        const Result<std::optional<base::Secret>> password = ask(shown->needs_key);
+        if (!password) return base::fail(password.error());
         const Result<applying::LockFile> lock = take_lock();
         if (!lock) return base::fail(lock.error());
         const Result<std::unique_ptr<HeaderClaim>> claim = claim_of(**care);
         if (!claim) return base::fail(claim.error());
-        tell((*claim)->told());
-        if (Result<void> proved = prove(**claim, *people); !proved) return base::fail(proved.error());
+        if ((*claim)->told() != shown->told || (*claim)->needs().has_value() != shown->needs_key)
+            return base::fail({"vouch for", "the header of " + options_.volume, "it has changed since it was shown",
+                               "look again: safectl header list " + options_.volume, Error::Kind::refused});
+        if (*password)
+            if (Result<void> proved = people->prove_on(**claim, *(*claim)->needs(), options_.user, **password); !proved)
+                return base::fail(proved.error());
         return (*claim)->carry_out();
     }
 
@@ -107,25 +117,42 @@ class Desk {
     void tell(const std::vector<std::string>& told) const {
         // In JSON there is one document on the output, at the end: this is for whoever types the password.
         std::FILE* const stream = options_.spec.format == Format::text ? stdout : stderr;
-        if (stream == stderr && options_.password_fd) return;
+        if (stream == stderr && !passwords_.are_typed()) return;
         for (const std::string& sentence : told) fmt::print(stream, "{}\n", printable(sentence));
         static_cast<void>(std::fflush(stream));
     }
 
-    Result<void> prove(HeaderClaim& claim, People& people) const {
-        if (!claim.needs()) return {};
+    struct Shown {
+        std::vector<std::string> told;
+        bool needs_key;
+    };
+    Result<Shown> show(HeaderCare& care,
+                       const std::function<Result<std::unique_ptr<HeaderClaim>>(HeaderCare&)>& claim_of) const {
+        const Result<applying::LockFile> lock = take_lock();
+        if (!lock) return base::fail(lock.error());
+        const Result<std::unique_ptr<HeaderClaim>> claim = claim_of(care);
+        if (!claim) return base::fail(claim.error());
+        tell((*claim)->told());
+        return Shown{(*claim)->told(), (*claim)->needs().has_value()};
+    }
+
+    Result<std::optional<base::Secret>> ask(bool needs_key) const {
+        if (!needs_key) return std::nullopt;
         if (options_.user.empty())
             return base::fail({"prove a key on", "the header of " + options_.volume, "nobody's key is given",
                                "say whose: --user NAME", Error::Kind::refused});
         // Who left the spec may have a keyslot in an old header still.
         if (!spec_.users.empty())
             if (const auto known = intent::known_user(spec_, options_.user); !known) return base::fail(known.error());
-        return people.prove_on(claim, *claim.needs(), options_.user, options_.password_fd);
+        Result<base::Secret> password = passwords_.next("password of " + options_.user);
+        if (!password) return base::fail(password.error());
+        return *std::move(password);
     }
 
     const Options& options_;
     const specs::SafeSpec& spec_;
     const Builtin& builtin_;
+    const Passwords passwords_;
     const driver::KeyRing keys_;
     const driver::Setting setting_;
 };

@@ -85,7 +85,7 @@ class Opening {
     Result<void> log_in(People& people, const std::string& user) {
         if (spec_.vault() == nullptr) return {};
         Result<driver::MemberKey> key =
-            people.log_in({spec_, places_, keys_}, user, options_.password_fd, around_.builtin);
+            people.log_in({spec_, places_, keys_}, user, {options_.password_fd, around_.stop}, around_.builtin);
         if (!key) return base::fail(key.error());
         keys_.put(*std::move(key));
         return {};

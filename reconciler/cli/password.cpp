@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "reconciler/base/file_descriptor.hpp"
+#include "reconciler/cli/typed_input.hpp"
 
 namespace safe::cli {
 namespace {
@@ -45,12 +46,16 @@ class Silence {
     bool is_silent_ = false;
 };
 
+}  // namespace
+
 /// One line, byte by byte, so that nothing behind it is taken away from whoever reads next.
-Result<Secret> read_line(int descriptor) {
+Result<Secret> Passwords::read_line(int descriptor) const {
     Result<Secret> line = Secret::of_size(size_limit);
     if (!line) return line;
     std::size_t size = 0;
     for (;;) {
+        if (Result<void> typed = wait_for_input(descriptor, stop_, "read", "the password"); !typed)
+            return base::fail(typed.error());
         std::byte next{};
         const ssize_t got = ::read(descriptor, &next, 1);
         if (got < 0 && errno == EINTR) continue;
@@ -68,10 +73,8 @@ Result<Secret> read_line(int descriptor) {
     return line;
 }
 
-}  // namespace
-
-Result<Secret> read_password(const std::string& prompt, std::optional<int> descriptor) {
-    if (descriptor) return read_line(*descriptor);
+Result<Secret> Passwords::next(const std::string& prompt) const {
+    if (descriptor_) return read_line(*descriptor_);
     const base::FileDescriptor terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
     if (!terminal) return unreadable("there is no terminal to ask on", "give it with --password-fd N");
     const Silence silence(terminal.get());

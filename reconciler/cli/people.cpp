@@ -8,7 +8,6 @@
 #include <cerrno>
 
 #include "reconciler/cli/convergence.hpp"
-#include "reconciler/cli/password.hpp"
 #include "reconciler/cli/wrong_passwords.hpp"
 #include "reconciler/members/proof.hpp"
 
@@ -70,33 +69,32 @@ Result<void> ask_directory(const driver::Setting& setting, const std::string& us
 
 }  // namespace
 
-Result<void> People::prove(const driver::Setting& setting, const std::string& user, std::optional<int> password_fd,
+Result<void> People::prove(const driver::Setting& setting, const std::string& user, const Passwords& passwords,
                            const Builtin& builtin) {
     const Result<std::unique_ptr<members::VaultKeys>> vault = vault_of(setting, user, builtin);
     if (!vault) return base::fail(vault.error());
     const Result<members::VaultHeader> header = (*vault)->read();
     if (!header) return base::fail(header.error());
-    return prove_on(**vault, *header, user, password_fd);
+    const Result<base::Secret> password = passwords.next("password of " + user);
+    return password ? prove_on(**vault, *header, user, *password) : base::fail(password.error());
 }
 
 Result<void> People::prove_on(members::KeyTrial& trial, const members::VaultHeader& header, const std::string& user,
-                              std::optional<int> password_fd) {
-    const Result<base::Secret> password = read_password("password of " + user, password_fd);
-    if (!password) return base::fail(password.error());
+                              const base::Secret& password) {
     WrongPasswords attempts(store_);
-    const Result<members::Proof> proof = members::prove({trial, attempts}, header, user, *password);
+    const Result<members::Proof> proof = members::prove({trial, attempts}, header, user, password);
     return proof ? Result<void>() : base::fail(proof.error());
 }
 
 Result<driver::MemberKey> People::log_in(const driver::Setting& setting, const std::string& user,
-                                         std::optional<int> password_fd, const Builtin& builtin) {
+                                         const Passwords& passwords, const Builtin& builtin) {
     const Result<std::unique_ptr<members::VaultKeys>> vault = vault_of(setting, user, builtin);
     if (!vault) return base::fail(vault.error());
     const Result<bool> made = (*vault)->is_made();
     if (!made) return base::fail(made.error());
     const Result<members::VaultHeader> header = *made ? (*vault)->read() : members::VaultHeader();
     if (!header) return base::fail(header.error());
-    Result<base::Secret> password = read_password("password of " + user, password_fd);
+    Result<base::Secret> password = passwords.next("password of " + user);
     if (!password) return base::fail(password.error());
     if (!*made) return driver::MemberKey{user, *std::move(password)};
     WrongPasswords attempts(store_);

@@ -2,10 +2,10 @@
 // that they are who they say. One object a command.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "reconciler/cli/menu.hpp"
+#include "reconciler/cli/password.hpp"
 #include "reconciler/intent/effective_mode.hpp"
 #include "reconciler/intent/store.hpp"
 
@@ -29,17 +29,17 @@ class People {
     /// Asks for the password of `user` and has it tried against the vault's header, opening nothing. Being root is not
     /// being a member. Wrong ones are counted, durably, and make the next one wait.
     [[nodiscard]] base::Result<void> prove(const driver::Setting& setting, const std::string& user,
-                                           std::optional<int> password_fd, const Builtin& builtin);
+                                           const Passwords& passwords, const Builtin& builtin);
 
-    /// The same against a header that was read elsewhere.
+    /// The same of a password that has been typed, against a header that was read elsewhere.
     [[nodiscard]] base::Result<void> prove_on(members::KeyTrial& trial, const members::VaultHeader& header,
-                                              const std::string& user, std::optional<int> password_fd);
+                                              const std::string& user, const base::Secret& password);
 
     /// The same for opening: the directory must take the password too, if there is one and it can be reached. What was
     /// derived to try it comes with it. What is typed for a vault that has not been made yet will be its first key, and
     /// cannot be tried.
     [[nodiscard]] base::Result<driver::MemberKey> log_in(const driver::Setting& setting, const std::string& user,
-                                                         std::optional<int> password_fd, const Builtin& builtin);
+                                                         const Passwords& passwords, const Builtin& builtin);
 
  private:
     People(intent::Store store, intent::Now now) : store_(std::move(store)), now_(std::move(now)) {}

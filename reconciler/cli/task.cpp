@@ -45,7 +45,8 @@ Result<std::string> ask(const Options& options, const specs::SafeSpec& spec, con
     const Result<intent::Snapshot> intent = people->store().snapshot();
     if (!intent) return base::fail(intent.error());
     if (Result<void> may = judge(*intent, people->now()); !may) return base::fail(may.error());
-    if (Result<void> proved = people->prove({spec, places, no_key}, options.user, options.password_fd, around.builtin);
+    if (Result<void> proved =
+            people->prove({spec, places, no_key}, options.user, {options.password_fd, around.stop}, around.builtin);
         !proved)
         return base::fail(proved.error());
     return carry_out(*people);

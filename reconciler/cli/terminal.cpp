@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <iostream>
 
 namespace safe::cli {
 namespace {
@@ -70,14 +69,6 @@ void TerminalListener::draw_status() const {
 
 void TerminalListener::clear_status() const {
     if (live_) fmt::print("\r\x1b[K");
-}
-
-bool confirm(const std::string& question) {
-    fmt::print("{} [y/N] ", question);
-    static_cast<void>(std::fflush(stdout));
-    std::string answer;
-    std::getline(std::cin, answer);
-    return answer == "y" || answer == "yes";
 }
 
 }  // namespace safe::cli

@@ -32,7 +32,4 @@ class TerminalListener final : public applying::Listener {
     std::string waited_for_;
 };
 
-/// Asks on the terminal; anything but y or yes is no. Ends with no when a stop was asked for.
-[[nodiscard]] bool confirm(const std::string& question);
-
 }  // namespace safe::cli

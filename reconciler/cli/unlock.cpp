@@ -28,13 +28,14 @@ void declare(CLI::App& app, Options& options) {
 
 /// Whether there was one.
 Result<bool> lift(const Options& options, const specs::SafeSpec& spec, People& people, const driver::Setting& setting,
-                  const Builtin& builtin) {
+                  const Surroundings& around) {
     if (Result<const specs::UserSpec*> user = intent::known_super_user(spec, options.user); !user)
         return base::fail(user.error());
     const Result<intent::Snapshot> intent = people.store().snapshot();
     if (!intent) return base::fail(intent.error());
     if (!intent->lock) return false;
-    if (Result<void> proved = people.prove(setting, options.user, options.password_fd, builtin); !proved)
+    if (Result<void> proved = people.prove(setting, options.user, {options.password_fd, around.stop}, around.builtin);
+        !proved)
         return base::fail(proved.error());
     if (Result<void> lifted = people.store().unlock(people.now()); !lifted) return base::fail(lifted.error());
     return true;
@@ -48,7 +49,7 @@ ExitCode unlock(const Options& options, const Surroundings& around) {
     const driver::KeyRing no_key;
     Result<People> people = People::at(places);
     if (!people) return report_error(people.error(), format);
-    const Result<bool> lifted = lift(options, *spec, *people, {*spec, places, no_key}, around.builtin);
+    const Result<bool> lifted = lift(options, *spec, *people, {*spec, places, no_key}, around);
     if (!lifted) return report_error(lifted.error(), format);
     if (!*lifted) {
         print_done(fmt::format("safe {} has no lock to lift", *spec->safe), format);

@@ -38,16 +38,14 @@ Result<MemberDesk> MemberDesk::open(const specs::SafeSpec& spec, const SpecOptio
 
 Result<members::Roll> MemberDesk::call_roll() const { return members::call_roll(*vault_, *directory_, roster_); }
 
-Result<std::unique_ptr<MemberOffice>> MemberOffice::open(const specs::SafeSpec& spec, const SpecOptions& options,
-                                                         const Surroundings& around) {
-    Result<MemberDesk> desk = MemberDesk::open(spec, options, around);
-    if (!desk) return base::fail(desk.error());
+Result<std::unique_ptr<MemberOffice>> MemberOffice::open(MemberDesk desk, const specs::SafeSpec& spec,
+                                                         const SpecOptions& options) {
     const std::filesystem::path state = places_of(spec, options).state_dir();
     Result<applying::LockFile> lock = applying::LockFile::take(state / "lock");
     if (!lock) return base::fail(lock.error());
     Result<intent::Store> store = intent::Store::open(state);
     if (!store) return base::fail(store.error());
-    return std::unique_ptr<MemberOffice>(new MemberOffice(std::move(*desk), std::move(*lock), std::move(*store)));
+    return std::unique_ptr<MemberOffice>(new MemberOffice(std::move(desk), std::move(*lock), std::move(*store)));
 }
 
 members::Parts MemberOffice::parts() {

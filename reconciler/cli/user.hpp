@@ -36,10 +36,9 @@ class MemberDesk {
 /// For changing: holds the safe's lock for as long as it lives.
 class MemberOffice {
  public:
-    /// Refused also while another command or apply holds the lock.
-    [[nodiscard]] static base::Result<std::unique_ptr<MemberOffice>> open(const specs::SafeSpec& spec,
-                                                                          const SpecOptions& options,
-                                                                          const Surroundings& around);
+    /// Refused while another command or apply holds the lock.
+    [[nodiscard]] static base::Result<std::unique_ptr<MemberOffice>> open(MemberDesk desk, const specs::SafeSpec& spec,
+                                                                          const SpecOptions& options);
 
     /// References into the office.
     [[nodiscard]] members::Parts parts();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 
 #include "reconciler/cli/password.hpp"
 #include "reconciler/cli/user.hpp"
@@ -23,13 +24,13 @@ struct Options {
 };
 
 /// Asked for twice on a terminal, where nobody sees what they type.
-Result<Secret> read_new_password(const Options& options, const specs::SafeSpec& spec) {
-    Result<Secret> password = read_password("new password of " + options.user, options.password_fd);
+Result<Secret> read_new_password(const Options& options, const specs::SafeSpec& spec, const Passwords& passwords) {
+    Result<Secret> password = passwords.next("new password of " + options.user);
     if (!password) return password;
     if (const auto hint = members::hint_about(password->view(), options.user, *spec.safe))
         fmt::print(stderr, "hint: {}\n", *hint);
-    if (options.password_fd) return password;
-    const Result<Secret> again = read_password("once more", std::nullopt);
+    if (!passwords.are_typed()) return password;
+    const Result<Secret> again = passwords.next("once more");
     if (!again) return base::fail(again.error());
     if (!std::ranges::equal(password->bytes(), again->bytes()))
         return base::fail(
@@ -37,39 +38,64 @@ Result<Secret> read_new_password(const Options& options, const specs::SafeSpec& 
     return password;
 }
 
-Result<members::Done> enrol_user(const Options& options, const specs::SafeSpec& spec, MemberOffice& office) {
-    const std::string& sponsor = options.sponsor.empty() ? options.user : options.sponsor;
-    const Result<Secret> key = read_password("password of " + sponsor, options.password_fd);
+/// What opens the vault, and what is to be the user's own; empty where they have a keyslot and keep their password.
+struct Typed {
+    Secret key;
+    Secret password;
+};
+
+const std::string& sponsor_of(const Options& options) {
+    return options.sponsor.empty() ? options.user : options.sponsor;
+}
+
+Result<Typed> read_to_enrol(const Options& options, const specs::SafeSpec& spec, const Passwords& passwords) {
+    Result<Secret> key = passwords.next("password of " + sponsor_of(options));
     if (!key) return base::fail(key.error());
-    if (sponsor == options.user) return members::enrol(office.parts(), options.user, Secret(), sponsor, *key);
-    const Result<Secret> password = read_new_password(options, spec);
+    if (sponsor_of(options) == options.user) return Typed{*std::move(key), Secret()};
+    Result<Secret> password = read_new_password(options, spec, passwords);
     if (!password) return base::fail(password.error());
-    return members::enrol(office.parts(), options.user, *password, sponsor, *key);
+    return Typed{*std::move(key), *std::move(password)};
 }
 
-Result<members::Done> change(const Options& options, const specs::SafeSpec& spec, MemberOffice& office) {
-    const Result<Secret> old_password = read_password("present password of " + options.user, options.password_fd);
-    if (!old_password) return base::fail(old_password.error());
-    const Result<Secret> password = read_new_password(options, spec);
+Result<Typed> read_to_change(const Options& options, const specs::SafeSpec& spec, const Passwords& passwords) {
+    Result<Secret> key = passwords.next("present password of " + options.user);
+    if (!key) return base::fail(key.error());
+    Result<Secret> password = read_new_password(options, spec, passwords);
     if (!password) return base::fail(password.error());
-    return members::change_password(office.parts(), options.user, *old_password, *password);
+    return Typed{*std::move(key), *std::move(password)};
 }
 
-template <class Work>
-ExitCode carry_out(const Options& options, const Surroundings& around, const std::string& what, Work work) {
-    const std::optional<specs::SafeSpec> spec = load(options.spec);
-    if (!spec) return failure;
-    const Result<std::unique_ptr<MemberOffice>> office = MemberOffice::open(*spec, options.spec, around);
-    if (!office) return report_error(office.error(), options.spec.format);
-    return report_done(work(options, *spec, **office), what, options.spec.format);
+/// Takes the safe's lock after the last password is typed: whoever sits at a prompt keeps nobody from closing it.
+Result<members::Done> with_passwords(
+    const Options& options, const specs::SafeSpec& spec, const Surroundings& around, const auto& read,
+    const std::function<Result<members::Done>(const members::Parts&, const Typed&)>& work) {
+    Result<MemberDesk> desk = MemberDesk::open(spec, options.spec, around);
+    if (!desk) return base::fail(desk.error());
+    const Result<Typed> typed = read(options, spec, Passwords(options.password_fd, around.stop));
+    if (!typed) return base::fail(typed.error());
+    const Result<std::unique_ptr<MemberOffice>> office = MemberOffice::open(*std::move(desk), spec, options.spec);
+    if (!office) return base::fail(office.error());
+    return work((*office)->parts(), *typed);
 }
 
 ExitCode enrol(const Options& options, const Surroundings& around) {
-    return carry_out(options, around, options.user + " is enrolled", enrol_user);
+    const std::optional<specs::SafeSpec> spec = load(options.spec);
+    if (!spec) return failure;
+    const auto work = [&](const members::Parts& parts, const Typed& typed) {
+        return members::enrol(parts, options.user, typed.password, sponsor_of(options), typed.key);
+    };
+    return report_done(with_passwords(options, *spec, around, read_to_enrol, work), options.user + " is enrolled",
+                       options.spec.format);
 }
 
 ExitCode passwd(const Options& options, const Surroundings& around) {
-    return carry_out(options, around, options.user + " has a new password", change);
+    const std::optional<specs::SafeSpec> spec = load(options.spec);
+    if (!spec) return failure;
+    const auto work = [&](const members::Parts& parts, const Typed& typed) {
+        return members::change_password(parts, options.user, typed.key, typed.password);
+    };
+    return report_done(with_passwords(options, *spec, around, read_to_change, work),
+                       options.user + " has a new password", options.spec.format);
 }
 
 void declare_passwd(CLI::App& app, Options& options) {

@@ -1,10 +1,9 @@
 // safectl user revoke: takes somebody's access away at once, whether they are still in the spec or not.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 
-#include "reconciler/cli/terminal.hpp"
+#include "reconciler/cli/consent.hpp"
 #include "reconciler/cli/user.hpp"
 #include "reconciler/members/changes.hpp"
 
@@ -23,22 +22,22 @@ void declare(CLI::App& app, Options& options) {
     app.add_flag("--yes", options.yes, "do not ask");
 }
 
-base::Result<void> ask(const Options& options) {
-    if (options.yes) return {};
-    const auto no = [&](std::string cause, std::string advice) {
-        return base::fail({"revoke", options.user, std::move(cause), std::move(advice), base::Error::Kind::refused});
-    };
-    if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1 || options.spec.format != Format::text)
-        return no("nobody is there to confirm", "give --yes");
-    if (!confirm(fmt::format("take away {}'s keyslot and account?", options.user))) return no("not confirmed", "");
-    return {};
+base::Result<void> ask(const Options& options, const std::stop_token& stop) {
+    return ask_consent({.attempt = "revoke",
+                        .object = options.user,
+                        .text = fmt::format("take away {}'s keyslot and account?", options.user)},
+                       options.yes, options.spec.format, stop);
 }
 
 ExitCode revoke(const Options& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
-    if (const base::Result<void> asked = ask(options); !asked) return report_error(asked.error(), options.spec.format);
-    const base::Result<std::unique_ptr<MemberOffice>> office = MemberOffice::open(*spec, options.spec, around);
+    if (const base::Result<void> asked = ask(options, around.stop); !asked)
+        return report_error(asked.error(), options.spec.format);
+    base::Result<MemberDesk> desk = MemberDesk::open(*spec, options.spec, around);
+    if (!desk) return report_error(desk.error(), options.spec.format);
+    const base::Result<std::unique_ptr<MemberOffice>> office =
+        MemberOffice::open(*std::move(desk), *spec, options.spec);
     if (!office) return report_error(office.error(), options.spec.format);
     const members::Parts parts = (*office)->parts();
     const ExitCode code =

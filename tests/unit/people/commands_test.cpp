@@ -45,6 +45,49 @@ struct Said {
     std::string err;
 };
 
+/// A header that says something else each time it is read, if so told, and whose keyslots are those of a file.
+class ToldHeader : public members::HeaderCare {
+ public:
+    ToldHeader(fs::path file, std::vector<std::string>& told, int& carried_out)
+        : file_(std::move(file)), told_(told), carried_out_(carried_out) {}
+    std::vector<members::SeenHeader> list() override { return {}; }
+    base::Result<void> back_up(const fs::path& /*out*/) override { return {}; }
+    base::Result<std::unique_ptr<members::HeaderClaim>> to_accept() override {
+        const std::string told = told_.front();
+        if (told_.size() > 1) told_.erase(told_.begin());
+        return std::make_unique<Claim>(file_, std::vector{told}, carried_out_);
+    }
+    base::Result<std::unique_ptr<members::HeaderClaim>> to_restore(const fs::path& /*from*/) override {
+        return to_accept();
+    }
+
+ private:
+    class Claim : public members::HeaderClaim {
+     public:
+        Claim(const fs::path& file, std::vector<std::string> told, int& carried_out)
+            : vault_(file), told_(std::move(told)), needs_(*vault_.read()), carried_out_(carried_out) {}
+        const std::vector<std::string>& told() const override { return told_; }
+        const std::optional<members::VaultHeader>& needs() const override { return needs_; }
+        base::Result<std::optional<members::Keyslot>> prove(std::string_view user, const base::Secret& key) override {
+            return vault_.prove(user, key);
+        }
+        base::Result<std::string> carry_out() override {
+            ++carried_out_;
+            return "done";
+        }
+
+     private:
+        test::FileVault vault_;
+        std::vector<std::string> told_;
+        std::optional<members::VaultHeader> needs_;
+        int& carried_out_;
+    };
+
+    fs::path file_;
+    std::vector<std::string>& told_;
+    int& carried_out_;
+};
+
 class PeoplesCommands : public ::testing::Test {
  protected:
     void SetUp() override {
@@ -96,8 +139,9 @@ class PeoplesCommands : public ::testing::Test {
             },
             .make_vault_keys = [this](const driver::Setting&) { return std::make_unique<test::FileVault>(header()); },
             .make_directory = [this](const driver::Setting&) { return directory(); },
-            .make_header_care = [](const driver::Setting&,
-                                   const std::string& volume) -> base::Result<std::unique_ptr<members::HeaderCare>> {
+            .make_header_care = [this](const driver::Setting&, const std::string& volume)
+                -> base::Result<std::unique_ptr<members::HeaderCare>> {
+                if (!told_.empty()) return std::make_unique<ToldHeader>(header(), told_, carried_out_);
                 return base::fail({"look at", volume, "without the plugin", "", base::Error::Kind::refused});
             }};
         ::testing::internal::CaptureStdout();
@@ -133,6 +177,8 @@ class PeoplesCommands : public ::testing::Test {
     std::map<std::string, std::string> words_{
         {"alice", "alice's word"}, {"bob", "bob's word"}, {"carol", "carol's word"}};  // as the directory has them
     bool directory_is_down_ = false;
+    mutable std::vector<std::string> told_;  // of headers, reading by reading; empty: without the plugin
+    mutable int carried_out_ = 0;
     std::function<void()> while_logging_in_;
     mutable testing::MemoryWorld world_;  // one volume, mounted while the safe is open
 };
@@ -364,6 +410,19 @@ TEST_F(PeoplesCommands, WithoutAPluginForHeadersEveryCommandOnThemIsRefusedAndMa
     }
     EXPECT_EQ(safectl({"header"}).code, 1) << "usage";
     EXPECT_FALSE(fs::exists(home_.path() / "state"));
+}
+
+TEST_F(PeoplesCommands, AHeaderThatChangesAfterItWasShownIsVouchedForByNobody) {
+    told_ = {"sequence 5", "sequence 7", "sequence 7"};
+    const Said changed = safectl({"header", "accept", "vault", "--user", "alice"}, "alice's word");
+    EXPECT_EQ(changed.code, 4);
+    EXPECT_THAT(changed.out, HasSubstr("sequence 5"));
+    EXPECT_THAT(changed.err, HasSubstr("changed since it was shown"));
+    EXPECT_NE(safectl({"header", "accept", "vault", "--user", "alice"}, "a wrong word").code, 0);
+    EXPECT_NE(safectl({"header", "accept", "vault"}, "alice's word").code, 0) << "whose?";
+    EXPECT_EQ(carried_out_, 0);
+    EXPECT_EQ(safectl({"header", "accept", "vault", "--user", "bob"}, "bob's word").code, 0);
+    EXPECT_EQ(carried_out_, 1);
 }
 
 TEST_F(PeoplesCommands, LookingMakesNothing) {

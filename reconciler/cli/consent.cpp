@@ -1,0 +1,36 @@
+#include "reconciler/cli/consent.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
+#include "reconciler/cli/typed_input.hpp"
+
+namespace safe::cli {
+
+base::Result<void> ask_consent(const Question& question, bool yes, Format format, const std::stop_token& stop) {
+    if (yes) return {};
+    const auto no = [&](std::string cause, std::string advice) {
+        return base::fail(
+            {question.attempt, question.object, std::move(cause), std::move(advice), base::Error::Kind::refused});
+    };
+    if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1 || format != Format::text)
+        return no("nobody is there to confirm", question.otherwise);
+    fmt::print("{} [y/N] ", question.text);
+    static_cast<void>(std::fflush(stdout));
+    // A terminal hands over whole lines.
+    if (base::Result<void> typed =
+            wait_for_input(STDIN_FILENO, stop, question.attempt.c_str(), question.object.c_str());
+        !typed) {
+        fmt::print("\n");
+        return typed;
+    }
+    std::string answer;
+    std::getline(std::cin, answer);
+    if (answer != "y" && answer != "yes") return no("not confirmed", "");
+    return {};
+}
+
+}  // namespace safe::cli
