@@ -197,7 +197,7 @@ class Server final : public Api {
         std::vector<Entry> found;
         const Clock::time_point end = Clock::now() + options_.patience * pages_patience;
         berval raw_cookie{};
-        BerCookie cookie(&raw_cookie);
+        const BerCookie cookie(&raw_cookie);
         do {
             if (auto page = one_page(query, raw_cookie, found); !page) return std::unexpected(std::move(page.error()));
             if (found.size() > most_entries || Clock::now() > end) {
@@ -228,6 +228,7 @@ class Server final : public Api {
         const Line::Call under_way(*line_);
         std::array<LDAPControl*, 2> controls{raw_control, nullptr};
         std::vector<char*> wanted;
+        wanted.reserve(query.attributes.size() + 1);
         for (const std::string& attribute : query.attributes) wanted.push_back(const_cast<char*>(attribute.c_str()));
         wanted.push_back(nullptr);
         const int scope = whole                                   ? LDAP_SCOPE_BASE

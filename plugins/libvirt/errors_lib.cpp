@@ -1,4 +1,5 @@
 #include <libvirt/virterror.h>
+#include <unistd.h>
 
 #include "plugins/libvirt/errors.hpp"
 
@@ -43,7 +44,8 @@ Error failure(std::string attempt, std::string object) {
 
 Error connect_failure(const std::string& uri) {
     Error error = failure("connect to libvirt at", uri);
-    if (error.cause.find("ermission denied") != std::string::npos)
+    // Asked by somebody else, libvirt speaks of whatever it lacks to find out who they are.
+    if (::geteuid() != 0 || error.cause.find("ermission denied") != std::string::npos)
         error.advice = "run it as root, or as a member of the group libvirt";
     else if (error.advice.empty())
         error.advice = "is libvirtd running? systemctl start libvirtd";

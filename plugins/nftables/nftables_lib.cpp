@@ -1,7 +1,10 @@
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <nftables/libnftables.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <mutex>
 
@@ -18,6 +21,14 @@ std::string first_error(std::string_view printed) {
     std::string_view line = printed.substr(0, printed.find('\n'));
     if (const auto at = line.find("Error: "); at != std::string_view::npos) line.remove_prefix(at + 7);
     return line.empty() ? "libnftables gave no reason" : std::string(line);
+}
+
+/// capget(2). When it cannot be told, libnftables may try.
+bool may_administer_network() {
+    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+    if (::syscall(SYS_capget, &header, sets.data()) != 0) return true;
+    return (sets[CAP_TO_INDEX(CAP_NET_ADMIN)].effective & CAP_TO_MASK(CAP_NET_ADMIN)) != 0;
 }
 
 Json list_of(std::string_view kind, Json object) {
@@ -55,6 +66,8 @@ class KernelApi final : public Api {
         if (getuid() != geteuid())
             return base::fail({std::move(attempt), std::move(object), "the effective user is not the real one",
                                "run as root itself"});
+        // Refused by the kernel, it writes that past the buffer of errors, on standard error.
+        if (!may_administer_network()) return base::fail(not_permitted(std::move(attempt), std::move(object)));
         const std::scoped_lock lock(mutex_);
         const NftContext context(nft_ctx_new(NFT_CTX_DEFAULT));
         if (!context || nft_ctx_buffer_output(context.get()) != 0 || nft_ctx_buffer_error(context.get()) != 0)
@@ -69,14 +82,14 @@ class KernelApi final : public Api {
     }
 
     static base::Error error_of(std::string_view printed, std::string attempt, std::string object) {
-        base::Error error{std::move(attempt), std::move(object), first_error(printed)};
-        if (printed.find(base::errno_text(EPERM)) != std::string_view::npos) {
-            error.cause = base::errno_text(EPERM);
-            error.advice = "run as root (CAP_NET_ADMIN)";
-        } else {
-            error.advice = "look at `nft list ruleset` and apply again";
-        }
-        return error;
+        if (printed.find(base::errno_text(EPERM)) != std::string_view::npos)
+            return not_permitted(std::move(attempt), std::move(object));
+        return {std::move(attempt), std::move(object), first_error(printed),
+                "look at `nft list ruleset` and apply again"};
+    }
+
+    static base::Error not_permitted(std::string attempt, std::string object) {
+        return {std::move(attempt), std::move(object), base::errno_text(EPERM), "run as root (CAP_NET_ADMIN)"};
     }
 
     static base::Result<Json> objects_of(std::string_view printed, std::string attempt, std::string object) {

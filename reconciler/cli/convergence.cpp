@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "reconciler/cli/consent.hpp"
+#include "reconciler/cli/event_listener.hpp"
 #include "reconciler/cli/terminal.hpp"
 
 namespace safe::cli {
@@ -99,10 +100,10 @@ Result<model::Report> Convergence::carry_out(const applying::Goal& goal, applyin
 
     const bool text = wish.format == Format::text;
     TerminalListener on_terminal(style_of(STDOUT_FILENO), ::isatty(STDOUT_FILENO) == 1);
-    applying::Listener silent;
+    EventListener for_programs;
     const applying::Execution execution{.drivers = *drivers_,
                                         .journal = *journal,
-                                        .listener = text ? static_cast<applying::Listener&>(on_terminal) : silent,
+                                        .listener = text ? static_cast<applying::Listener&>(on_terminal) : for_programs,
                                         .stop = stop_,
                                         .insistence = wish.insistence};
     model::Report report = applying::apply(goal, std::move(planned), execution, {});

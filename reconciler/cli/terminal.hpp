@@ -1,5 +1,5 @@
 // What a person sees while an apply runs: a line for each step when it ends, and on a terminal one line below that says
-// what is under way. To standard output; nothing at all when the output is JSON.
+// what is under way. To standard output. Programs get events instead (event_listener.hpp).
 #pragma once
 
 #include <string>

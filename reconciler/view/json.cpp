@@ -59,7 +59,7 @@ Json error_object(const base::Error& error) {
     return Json{{"attempt", error.attempt}, {"object", error.object}, {"cause", error.cause}, {"advice", error.advice}};
 }
 
-Json step_json(const model::Step& step) {
+Json step_object(const model::Step& step) {
     Json out{{"resource", to_text(step.resource)},
              {"action", model::to_text(step.action)},
              {"verb", step.verb},
@@ -101,7 +101,7 @@ Json plan_object(const Plan& plan) {
              {"orphaned", Json::array()},
              {"notes", plan.notes},
              {"observed", Json::object()}};
-    for (const model::Step& step : plan.steps) out["steps"].push_back(step_json(step));
+    for (const model::Step& step : plan.steps) out["steps"].push_back(step_object(step));
     for (const model::Refusal& refusal : plan.refusals)
         out["refusals"].push_back(Json{{"subject", refusal.subject}, {"error", error_object(refusal.error)}});
     for (const base::Error& error : plan.blind) out["blind"].push_back(error_object(error));
@@ -110,11 +110,33 @@ Json plan_object(const Plan& plan) {
     return out;
 }
 
+Json outcome_json(const model::Outcome& outcome) {
+    Json out{{"resource", to_text(outcome.resource)},
+             {"action", model::to_text(outcome.action)},
+             {"verb", outcome.verb},
+             {"outcome", model::to_text(outcome.what)}};
+    if (outcome.error) out["error"] = error_object(*outcome.error);
+    return out;
+}
+
+constexpr int indented = 2;
+constexpr int one_line = -1;
+
 /// Bytes that are no UTF-8 (from a live system) are replaced rather than thrown over.
-std::string document(std::string_view kind, const Json& body) {
+std::string document(std::string_view kind, const Json& body, int indent = indented) {
     Json out{{"version", format_version}, {"kind", kind}};
     out.update(body);
-    return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return out.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string event(std::string_view what, const Json& body) {
+    Json out{{"event", what}};
+    out.update(body);
+    return document("event", out, one_line);
+}
+
+Json short_json(const model::Step& step) {
+    return Json{{"resource", to_text(step.resource)}, {"action", model::to_text(step.action)}, {"verb", step.verb}};
 }
 
 }  // namespace
@@ -123,20 +145,37 @@ std::string plan_json(const Plan& plan) { return document("plan", plan_object(pl
 
 std::string report_json(const model::Report& report) {
     Json outcomes = Json::array();
-    for (const model::Outcome& outcome : report.outcomes) {
-        Json object{{"resource", to_text(outcome.resource)},
-                    {"action", model::to_text(outcome.action)},
-                    {"verb", outcome.verb},
-                    {"outcome", model::to_text(outcome.what)}};
-        if (outcome.error) object["error"] = error_object(*outcome.error);
-        outcomes.push_back(std::move(object));
-    }
+    for (const model::Outcome& outcome : report.outcomes) outcomes.push_back(outcome_json(outcome));
     return document("report", Json{{"rounds", report.rounds},
                                    {"interrupted", report.interrupted},
                                    {"outcomes", std::move(outcomes)},
                                    {"remaining", plan_object(report.remaining)}});
 }
 
-std::string error_json(const base::Error& error) { return document("error", Json{{"error", error_object(error)}}); }
+std::string error_json(const base::Error& error) {
+    return document("error", Json{{"error", error_object(error)}}, one_line);
+}
+
+std::string round_json(int round, std::size_t steps) {
+    return event("round", Json{{"round", round}, {"steps", steps}});
+}
+
+std::string started_json(const model::Step& step) { return event("step", short_json(step)); }
+
+std::string progress_json(const model::Step& step, std::string_view line) {
+    Json body = short_json(step);
+    body["progress"] = line;
+    return event("progress", body);
+}
+
+std::string end_json(const model::Outcome& outcome, std::chrono::milliseconds took) {
+    Json body = outcome_json(outcome);
+    body["milliseconds"] = took.count();
+    return event("end", body);
+}
+
+std::string waiting_json(const model::Held& deferred) {
+    return event("waiting", Json{{"resource", to_text(deferred.resource)}, {"error", error_object(deferred.error)}});
+}
 
 }  // namespace safe::view

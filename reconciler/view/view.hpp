@@ -2,6 +2,7 @@
 // text, byte for byte, without the time of day. JSON carries a version; its fields are described in docs/formats.md.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,14 @@ enum class Tone { add, change, remove, bad, warning, quiet, strong };
 
 [[nodiscard]] std::string plan_json(const model::Plan& plan);
 [[nodiscard]] std::string report_json(const model::Report& report);
+
+/// What goes to standard error as it comes about, a line each: errors, and what happens during an apply.
 [[nodiscard]] std::string error_json(const base::Error& error);
+/// A round begins, with so many steps.
+[[nodiscard]] std::string round_json(int round, std::size_t steps);
+[[nodiscard]] std::string started_json(const model::Step& step);
+[[nodiscard]] std::string progress_json(const model::Step& step, std::string_view line);
+[[nodiscard]] std::string end_json(const model::Outcome& outcome, std::chrono::milliseconds took);
+[[nodiscard]] std::string waiting_json(const model::Held& deferred);
 
 }  // namespace safe::view

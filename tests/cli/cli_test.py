@@ -279,6 +279,23 @@ class Formats(Case):
     def test_report(self):
         self.check("report", self.apply("--format", "json", "--yes", status=0).stdout)
 
+    def test_events_come_about_one_a_line(self):
+        (self.folder / "kernel.bin").write_bytes(bytes(64 << 20))
+        events = []
+        for line in self.apply("--format", "json", "--yes", "--mode", "open", status=0).stderr.splitlines():
+            self.check("event", line)
+            events.append(json.loads(line))
+        self.assertEqual(events[0]["event"], "round")
+        for resource in ("image/kernel.bin", "power/desktop"):
+            told = [one["event"] for one in events if one.get("resource") == resource and one["event"] != "progress"]
+            self.assertEqual(told, ["step", "end"], resource)
+        self.assertIn("progress", {one["event"] for one in events})
+
+    def test_an_error_is_one_line(self):
+        self.state.write_text("a file in its way")
+        for line in self.apply("--format", "json", "--yes", status=1).stderr.splitlines():
+            self.check("event", line)
+
     def test_golden_plans(self):
         stories = sorted((SOURCE / "tests" / "golden").glob("*/plan.json"))
         self.assertGreaterEqual(len(stories), 10)
