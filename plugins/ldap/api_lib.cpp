@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <strings.h>
 
 #include <algorithm>
 #include <array>
@@ -7,15 +6,14 @@
 #include <functional>
 #include <mutex>
 
+#include "plugins/ldap/escaping.hpp"
 #include "plugins/ldap/ldap_lib.hpp"
 
 namespace safe::ldap {
 
 const Values* Entry::find(std::string_view attribute) const {
-    const auto found = std::ranges::find_if(attributes, [&](const Attribute& candidate) {
-        return candidate.name.size() == attribute.size() &&
-               ::strncasecmp(candidate.name.data(), attribute.data(), attribute.size()) == 0;
-    });
+    const auto found = std::ranges::find_if(
+        attributes, [&](const Attribute& candidate) { return same_name(candidate.name, attribute); });
     return found == attributes.end() ? nullptr : &found->values;
 }
 

@@ -1,13 +1,13 @@
 #include "plugins/ldap/entries.hpp"
 
 #include <fmt/format.h>
-#include <strings.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <span>
 
+#include "plugins/ldap/escaping.hpp"
 #include "reconciler/base/digest.hpp"
 
 namespace safe::ldap {
@@ -116,10 +116,6 @@ Values values_of(Shape shape, const model::Value* value) {
 Values class_names(Kind kind) {
     const auto classes = classes_of(kind);
     return {classes.begin(), classes.end()};
-}
-
-bool same_name(std::string_view one, std::string_view other) {
-    return one.size() == other.size() && ::strncasecmp(one.data(), other.data(), one.size()) == 0;
 }
 
 /// Those of our classes that it does not have; its other ones are its own business.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 
 namespace safe::ldap {
@@ -24,9 +25,11 @@ std::string escaped(std::string_view value) {
     return text;
 }
 
+char in_lower_case(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
+
 int hex_digit(char c) {
     if (c >= '0' && c <= '9') return c - '0';
-    const int lower = std::tolower(static_cast<unsigned char>(c));
+    const char lower = in_lower_case(c);
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
@@ -66,7 +69,7 @@ std::optional<NamePart> first_part(std::string_view name) {
     NamePart part;
     for (const char c : name.substr(0, equals_sign)) {
         if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '.') return std::nullopt;
-        part.type += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        part.type += in_lower_case(c);
     }
     for (std::size_t at = equals_sign + 1; at < name.size() && name[at] != ',';) {
         if (name[at] == '+') return std::nullopt;
@@ -80,6 +83,10 @@ std::optional<NamePart> first_part(std::string_view name) {
     }
     if (part.value.empty()) return std::nullopt;
     return part;
+}
+
+bool same_name(std::string_view one, std::string_view other) {
+    return std::ranges::equal(one, other, {}, in_lower_case, in_lower_case);
 }
 
 }  // namespace safe::ldap

@@ -30,4 +30,7 @@ struct NamePart {
 };
 [[nodiscard]] std::optional<NamePart> first_part(std::string_view name);
 
+/// The names of attributes and classes are compared without case (RFC 4512 section 2.5).
+[[nodiscard]] bool same_name(std::string_view one, std::string_view other);
+
 }  // namespace safe::ldap

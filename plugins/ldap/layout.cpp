@@ -9,7 +9,8 @@ namespace safe::ldap {
 
 using model::Kind;
 
-std::string Layout::unit(Kind kind) const { return child_of(base, "ou", kind == Kind::account ? "people" : "groups"); }
+std::string Layout::unit_name(Kind kind) { return kind == Kind::account ? "people" : "groups"; }
+std::string Layout::unit(Kind kind) const { return child_of(base, "ou", unit_name(kind)); }
 std::string Layout::account(std::string_view user) const { return child_of(unit(Kind::account), "uid", user); }
 std::string Layout::group(std::string_view group) const { return child_of(unit(Kind::group), "cn", group); }
 

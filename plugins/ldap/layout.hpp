@@ -29,6 +29,8 @@ struct Layout {
     std::string safe;
     std::string base;  // a distinguished name
 
+    /// What accounts lie below, or groups: "people", "groups".
+    [[nodiscard]] static std::string unit_name(model::Kind kind);
     [[nodiscard]] std::string unit(model::Kind kind) const;
     [[nodiscard]] std::string account(std::string_view user) const;
     [[nodiscard]] std::string group(std::string_view group) const;

@@ -20,29 +20,28 @@ Answer<void> make_if_missing(Api& api, const Entry& entry) {
 
 Answer<Entry> base_entry(const Layout& layout) {
     const std::optional<NamePart> part = first_part(layout.base);
-    const std::string type = part ? part->type : "";
     Values classes;
-    if (type == "dc")
+    if (part && part->type == "dc")
         classes = {"organization", "dcObject"};
-    else if (type == "o")
+    else if (part && part->type == "o")
         classes = {"organization"};
-    else if (type == "ou")
+    else if (part && part->type == "ou")
         classes = {"organizationalUnit"};
-    else
+    if (!part || classes.empty())
         return std::unexpected(Failure{Failure::Kind::failed,
                                        {"make the base", layout.base, "it is not called by dc=, o= or ou=",
                                         "make that entry yourself, then apply again", base::Error::Kind::refused}});
     classes.emplace_back(mark_class);
-    Entry entry{layout.base, {{"objectClass", std::move(classes)}, {type, {part->value}}}};
+    Entry entry{layout.base, {{"objectClass", std::move(classes)}, {part->type, {part->value}}}};
     entry.attributes.push_back({std::string(mark), {layout.safe}});
-    if (type == "dc") entry.attributes.push_back({"o", {layout.safe}});
+    if (part->type == "dc") entry.attributes.push_back({"o", {layout.safe}});
     return entry;
 }
 
 Entry unit_entry(const Layout& layout, model::Kind kind) {
     Entry entry{layout.unit(kind), {}};
     entry.attributes = {{"objectClass", {"organizationalUnit", std::string(mark_class)}},
-                        {"ou", {first_part(entry.name)->value}},
+                        {"ou", {Layout::unit_name(kind)}},
                         {std::string(mark), {layout.safe}}};
     return entry;
 }
