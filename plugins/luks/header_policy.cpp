@@ -16,8 +16,8 @@ constexpr std::array<std::string_view, 2> hashes{"sha256", "sha512"};
 // only hold us up, and a very low one is nothing that anybody's tool has made.
 constexpr std::int64_t least_passes = 4;
 constexpr std::int64_t most_passes = 64;
-constexpr std::int64_t least_memory = 32 * 1024;       // KiB
-constexpr std::int64_t most_memory = 4 * 1024 * 1024;  // KiB, the most that LUKS2 has
+constexpr std::int64_t least_memory = 32 << 10;  // KiB
+constexpr std::int64_t most_memory = 4 << 20;    // KiB, the most that LUKS2 has
 constexpr std::int64_t most_lanes = 4;
 constexpr std::int64_t least_iterations = 1000;
 constexpr std::int64_t most_iterations = 20'000'000;

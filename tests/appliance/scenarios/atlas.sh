@@ -36,6 +36,7 @@ vms() { echo vms:; }
 chap_secret() {
     install -d -m 0700 /etc/safe
     (umask 077 && printf 'a-secret-of-tests' >/etc/safe/chap)
+    sync -f /etc/safe/chap  # for scenarios in which the power fails
 }
 
 proved() { run 0 safectl verify; says "safe atlas is $1"; }
