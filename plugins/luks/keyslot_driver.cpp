@@ -49,7 +49,7 @@ class KeyslotDriver final : public driver::Driver {
         const Sighting seen = ground_.header(*vault).look();
         for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, judge(seen, id));
         if (!scope.enumerate) return snapshot;
-        if (!seen.header) {
+        if (!seen.header || !seen.record) {
             // On a blank device, or one that is not ours, there is no keyslot of ours; elsewhere nobody knows.
             if (seen.what == Sighting::What::unknown) snapshot.enumeration_failed = seen.error;
             return snapshot;
@@ -107,12 +107,11 @@ class KeyslotDriver final : public driver::Driver {
             case Sighting::What::unfinished:
                 return model::Deferred{container, {"look at", to_text(id), "the vault is not formatted yet", ""}};
             case Sighting::What::detached:
-                if (!seen.header)
-                    return model::Deferred{container, {"look at", to_text(id), "the vault is not attached", ""}};
-                break;
             case Sighting::What::ours:
                 break;
         }
+        if (!seen.header || !seen.record)
+            return model::Deferred{container, {"look at", to_text(id), "the vault is not attached", ""}};
         const std::vector<int> slots = slots_owned(*seen.header, *seen.record, id.name());
         if (slots.empty()) return model::Absent{};
         // Whoever leaves loses the keyslot first: an entry that is gone while it is there would hide who still has one.

@@ -16,7 +16,6 @@
 namespace safe::luks {
 namespace {
 
-using base::Error;
 using Device = base::UniqueHandle<crypt_device, crypt_free>;
 using KeyContext = base::UniqueHandle<crypt_keyslot_context, crypt_keyslot_context_free>;
 
