@@ -196,7 +196,7 @@ class MappingDriver final : public driver::Driver {
                                   ground_.is_vault(*volume) && member != nullptr ? member->user : ""));
     }
 
-    Result<void> mark(const std::string& volume) const {
+    [[nodiscard]] Result<void> mark(const std::string& volume) const {
         const std::filesystem::path marker = ground_.marker(volume);
         std::error_code error;
         std::filesystem::create_directories(marker.parent_path(), error);

@@ -98,7 +98,7 @@ class LuksVaultKeys final : public members::VaultKeys {
         return std::nullopt;
     }
 
-    std::unexpected<Error> refuse(std::string attempt, std::string cause, std::string advice) const {
+    [[nodiscard]] std::unexpected<Error> refuse(std::string attempt, std::string cause, std::string advice) const {
         return base::fail(
             {std::move(attempt), "a keyslot of " + object_, std::move(cause), std::move(advice), Error::Kind::refused});
     }

@@ -71,7 +71,8 @@ Sighting VolumeHeader::judge(const Copies& copies, const HeaderDevice& device) c
     const Result<std::optional<Record>> pending = store_.pending();
     if (!pending) return unknown(pending.error());
     if (!copies.any_magic) return judge_without(device, *record);
-    return copies.header ? judge_good(copies, *record, *pending) : judge_damaged(copies, *record, *pending);
+    return copies.header ? judge_good(copies, *copies.header, *record, *pending)
+                         : judge_damaged(copies, *record, *pending);
 }
 
 /// No LUKS header of any kind.
@@ -109,9 +110,8 @@ Sighting VolumeHeader::judge_damaged(const Copies& copies, const std::optional<R
                         : fmt::format("`safectl header restore {}` writes back {}", name_, backup.string())});
 }
 
-Sighting VolumeHeader::judge_good(const Copies& copies, const std::optional<Record>& record,
+Sighting VolumeHeader::judge_good(const Copies& copies, const Header& header, const std::optional<Record>& record,
                                   const std::optional<Record>& pending) const {
-    const Header& header = *copies.header;
     if (header.subsystem != subsystem_) {
         if (record)
             return unknown(changed({fmt::format("it bears the mark {:?}, not {:?}", header.subsystem, subsystem_)}));
@@ -130,7 +130,7 @@ Sighting VolumeHeader::judge_good(const Copies& copies, const std::optional<Reco
             return {.what = Sighting::What::ours,
                     .error = {},
                     .header = header,
-                    .record = **known,
+                    .record = *known,
                     .damage = damage_of(copies)};
     if (record) return unknown(changed(differences(header, *record)));
     return unknown(
@@ -163,7 +163,7 @@ Result<Taken> VolumeHeader::take() const {
     const Result<Copies> copies = device->read_copies();
     if (!copies) return base::fail(copies.error());
     Sighting seen = judge(*copies, *device);
-    if (seen.what != Sighting::What::ours)
+    if (seen.what != Sighting::What::ours || !seen.header || !seen.record)
         return base::fail(seen.error.cause.empty()
                               ? Error{"use", device_.string(), "there is no header of ours on it", "plan again"}
                               : seen.error);
@@ -197,7 +197,7 @@ Result<Taken> VolumeHeader::take_for_trying() const {
 }
 
 Result<bool> VolumeHeader::is_made() const {
-    Sighting seen = look();
+    const Sighting seen = look();
     switch (seen.what) {
         case Sighting::What::blank:
         case Sighting::What::unfinished:

@@ -104,7 +104,7 @@ class VolumeHeader {
 
  private:
     [[nodiscard]] Sighting judge(const Copies& copies, const HeaderDevice& device) const;
-    [[nodiscard]] Sighting judge_good(const Copies& copies, const std::optional<Record>& record,
+    [[nodiscard]] Sighting judge_good(const Copies& copies, const Header& header, const std::optional<Record>& record,
                                       const std::optional<Record>& pending) const;
     [[nodiscard]] Sighting judge_damaged(const Copies& copies, const std::optional<Record>& record,
                                          const std::optional<Record>& pending) const;

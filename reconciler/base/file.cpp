@@ -89,7 +89,7 @@ Result<void> create_file(const std::filesystem::path& path, std::string_view con
     if ((status.st_mode & 07777U) != mode)
         return give_up(fail({"make", path.string(), "this file system keeps no permissions: others could read it",
                              "name a place on another one"}));
-    if (Result<void> written = write_all(file.get(), content, path); !written) return give_up(written);
+    if (const Result<void> written = write_all(file.get(), content, path); !written) return give_up(written);
     // Checked and named in one call: nobody's file is replaced, however late it came.
     if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0)
         return give_up(errno == EEXIST ? Result<void>(exists()) : file_error("make", path, errno));

@@ -26,11 +26,10 @@ Result<Done> settle(const Parts& parts) {
             done.waits = entry.error();
             continue;
         }
-        if (!*entry || !(*entry)->generation) continue;
-        const Generation counts = *(*entry)->generation;
-        if (std::ranges::find(generations, counts) == generations.end()) continue;
+        const std::optional<Generation> counts = *entry ? (*entry)->generation : std::nullopt;
+        if (!counts || std::ranges::find(generations, *counts) == generations.end()) continue;
         for (const Generation generation : generations)
-            if (generation != counts)
+            if (generation != *counts)
                 if (Result<void> removed = parts.vault.remove(user, generation); !removed)
                     return base::fail(removed.error());
     }

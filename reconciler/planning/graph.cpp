@@ -36,12 +36,12 @@ Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Ob
     standing_needs_.resize(size());
     dependents_.resize(size());
     for (const Resource& resource : desired) {
-        const Node node = *find(resource.id);
+        const Node node = place_of(resource.id);
         desired_[node] = &resource;
         add_needs(resource.needs, wanted_needs_[node]);
     }
     for (const auto& [id, observation] : observed) {
-        const Node node = *find(id);
+        const Node node = place_of(id);
         observed_[node] = &observation;
         if (const auto* present = std::get_if<Present>(&observation)) add_needs(present->needs, standing_needs_[node]);
     }
@@ -55,9 +55,12 @@ Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Ob
 }
 
 std::optional<Node> Graph::find(const ResourceId& id) const {
-    const auto place = std::ranges::lower_bound(ids_, id);
-    if (place == ids_.end() || *place != id) return std::nullopt;
-    return static_cast<Node>(place - ids_.begin());
+    const Node place = place_of(id);
+    return place < size() && ids_[place] == id ? std::optional(place) : std::nullopt;
+}
+
+Node Graph::place_of(const ResourceId& id) const {
+    return static_cast<Node>(std::ranges::lower_bound(ids_, id) - ids_.begin());
 }
 
 }  // namespace safe::planning

@@ -42,6 +42,9 @@ class Graph {
     [[nodiscard]] const std::vector<Node>& dependents(Node node) const { return dependents_[node]; }
 
  private:
+    /// Of an id that has a node; of another, where it would be.
+    [[nodiscard]] Node place_of(const model::ResourceId& id) const;
+
     std::vector<model::ResourceId> ids_;
     std::vector<const model::Resource*> desired_;
     std::vector<const model::Observation*> observed_;

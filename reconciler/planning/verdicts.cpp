@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "reconciler/planning/difference.hpp"
@@ -22,6 +23,13 @@ using Want = Verdict::Want;
 /// `kind` that left the file goes. A member's keyslot outlives their line in it, and goes before their account.
 std::optional<model::Kind> kind_resting_on(model::Kind kind) {
     return kind == model::Kind::account ? std::optional(model::Kind::keyslot) : std::nullopt;
+}
+
+/// What outlasts what it needs: a header lies on its disk, a definition only names what it will use. It goes and comes
+/// with that, and nobody takes it down for it. What rests on it in turn is taken down.
+bool outlasts_its_ground(model::Kind kind) {
+    using enum model::Kind;
+    return kind == container || kind == keyslot || kind == disk || kind == vm;
 }
 
 class Judge {
@@ -174,13 +182,23 @@ class Judge {
 
     [[nodiscard]] std::optional<Obstacle> obstacle_below(Node node) const {
         std::optional<Obstacle> asleep;
-        for (const Node need : graph_.wanted_needs(node)) {
+        for (const Node need : ground_of(node)) {
             if (!verdicts_[need].unsettled) continue;
             const Error error = blocked_by(node, to_text(graph_.id(need)) + ", which it needs, is not settled");
             if (!verdicts_[need].dormant) return Obstacle{error};
             asleep = Obstacle{error, need};
         }
         return asleep;
+    }
+
+    /// What `node` needs; and of what outlasts its own ground, that ground too: a header that is known from its record
+    /// is no device yet.
+    [[nodiscard]] std::vector<Node> ground_of(Node node) const {
+        std::vector<Node> ground = graph_.wanted_needs(node);
+        for (std::size_t at = 0; at < ground.size(); ++at)
+            if (outlasts_its_ground(graph_.id(ground[at]).kind))
+                std::ranges::copy(graph_.wanted_needs(ground[at]), std::back_inserter(ground));
+        return ground;
     }
 
     [[nodiscard]] std::optional<Obstacle> obstacle_above(Node node) const {
@@ -348,17 +366,25 @@ class Judge {
         return members;
     }
 
-    /// Everything present that needs `below`, directly or through others.
+    /// Everything present that needs `below`, directly or through others, but for what outlasts it.
     void collect_standing(Node below, std::vector<Node>& members) const {
         for (const Node dependent : graph_.dependents(below)) {
-            if (std::ranges::find(members, dependent) != members.end()) continue;
-            const Observation* seen = graph_.observed(dependent);
-            if (seen == nullptr || !std::holds_alternative<Present>(*seen)) {
-                if (!verdicts_[dependent].unsettled) continue;
+            if (outlasts_its_ground(graph_.id(dependent).kind)) {
+                collect_standing(dependent, members);
+                continue;
             }
+            if (std::ranges::find(members, dependent) != members.end()) continue;
+            if (!may_stand(dependent)) continue;
             members.push_back(dependent);
             collect_standing(dependent, members);
         }
+    }
+
+    /// It is there, or nobody can tell.
+    [[nodiscard]] bool may_stand(Node node) const {
+        const Observation* seen = graph_.observed(node);
+        if (seen != nullptr && std::holds_alternative<model::Absent>(*seen)) return false;
+        return verdicts_[node].unsettled || (seen != nullptr && std::holds_alternative<Present>(*seen));
     }
 
     [[nodiscard]] std::optional<Error> bracket_obstacle(Node member, const std::vector<Node>& members,

@@ -45,19 +45,20 @@ soon() {
 }
 beats() { # VM: its console goes on telling that it lives
     local log=/var/lib/safe/atlas/logs/$1.log before
-    before=$(grep -c '^heartbeat' "$log" || true)
-    soon 90 eval "[ \$(grep -c ^heartbeat '$log') -gt $before ]"
-    printf '%s: %s\n' "$1" "$(grep '^heartbeat' "$log" | tail -n 1)"
+    before=$(grep -ac '^heartbeat' "$log" || true)
+    soon 90 eval "[ \$(grep -ac ^heartbeat '$log') -gt $before ]"
+    printf '%s: %s\n' "$1" "$(grep -a '^heartbeat' "$log" | tail -n 1)"
 }
 # boots VM: how many different boots its console tells of.
-boots() { grep -o 'boot=[^ ]*' "/var/lib/safe/atlas/logs/$1.log" | sort -u | wc -l; }
+# After a power cut a log may end in zeros.
+boots() { grep -ao 'boot=[^ ]*' "/var/lib/safe/atlas/logs/$1.log" | sort -u | wc -l; }
 
 # Guests that are probes obey their consoles; examples/images/probe/init says how.
 logs=/var/lib/safe/atlas/logs domain=atlas-
 console() { tr -d '\r' <"$logs/$1.log"; }
 # said VM NUMBER: what it has said to that so far
 said() { console "$1" | sed -n "s/^$2| //p"; }
-is_done() { console "$1" | grep "^told $2: status" >/dev/null; }
+is_done() { console "$1" | grep -a "^told $2: status" >/dev/null; }
 # begin VM COMMAND...: has it obeyed, and leaves a number in $told, by which its answer is known; with & at the end it goes on
 # there. The line is held open until then: QEMU reads only while it is.
 begin() {
@@ -78,7 +79,7 @@ tell() {
 
 # A probe that mounts writes its beats under a lock into beat-NAME; FILE is that file as the hypervisor sees it. What became of it is
 # told by comparing with what was noted before.
-last_beat() { grep '^heartbeat ' "$1" | tail -n 1; } # FILE
+last_beat() { grep -a '^heartbeat ' "$1" | tail -n 1; } # FILE
 word() { sed "s/.* $2=\([^ ]*\).*/\1/" <<<"$1"; }   # LINE NAME
 # note FILE: remembers where it stands
 note() { noted_line=$(last_beat "$1") noted_count=$(wc -l <"$1"); }
