@@ -181,7 +181,8 @@ class DiskDriver final : public driver::Driver {
 
     [[nodiscard]] model::Present present(const DiskSeen& disk, bool on_volume) const {
         model::Present present{.attributes = attributes_of(disk)};
-        if (const auto image = model::parse_resource_id(disk.image)) present.needs = {*image};
+        if (const auto image = model::parse_resource_id(disk.image); image && image->kind == model::Kind::image)
+            present.needs = {*image};
         if (on_volume) present.needs.push_back(ground());
         present.facts.set("size", Bytes{disk.size})
             .set("base-sha256", disk.base_sha256)

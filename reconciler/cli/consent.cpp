@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <iostream>
 
 #include "reconciler/cli/typed_input.hpp"
 
@@ -20,15 +19,17 @@ base::Result<void> ask_consent(const Question& question, bool yes, Format format
         return no("nobody is there to confirm", question.otherwise);
     fmt::print("{} [y/N] ", question.text);
     static_cast<void>(std::fflush(stdout));
-    // A terminal hands over whole lines.
-    if (base::Result<void> typed =
-            wait_for_input(STDIN_FILENO, stop, question.attempt.c_str(), question.object.c_str());
-        !typed) {
-        fmt::print("\n");
-        return typed;
-    }
     std::string answer;
-    std::getline(std::cin, answer);
+    for (char next = 0; next != '\n';) {
+        if (base::Result<void> typed =
+                wait_for_input(STDIN_FILENO, stop, question.attempt.c_str(), question.object.c_str());
+            !typed) {
+            fmt::print("\n");
+            return typed;
+        }
+        if (::read(STDIN_FILENO, &next, 1) != 1) break;
+        if (next != '\n') answer += next;
+    }
     if (answer != "y" && answer != "yes") return no("not confirmed", "");
     return {};
 }

@@ -1,14 +1,22 @@
 #include "reconciler/cli/event_listener.hpp"
 
-#include <cstdio>
+#include <poll.h>
+#include <unistd.h>
+
+#include <climits>
 
 #include "reconciler/view/view.hpp"
 
 namespace safe::cli {
 namespace {
 
-/// Whole lines at once: the stream has no buffer.
-void say(const std::string& line) { static_cast<void>(std::fwrite(line.data(), 1, line.size(), stderr)); }
+/// A whole line or nothing. A pipe that can be written to takes PIPE_BUF bytes at once (pipe(7)); one that nobody reads
+/// any more is in error, and writing to it would end the process.
+void say(const std::string& line) {
+    pollfd reader{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    if (line.size() > PIPE_BUF || ::poll(&reader, 1, 0) != 1 || reader.revents != POLLOUT) return;
+    static_cast<void>(!::write(STDERR_FILENO, line.data(), line.size()));
+}
 
 }  // namespace
 

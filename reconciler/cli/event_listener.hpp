@@ -1,5 +1,6 @@
 // What a program sees while an apply runs: a JSON object a line on standard error, each written when it comes about.
-// Standard output is kept for the one document at the end.
+// Standard output is kept for the one document at the end. Nothing waits for a reader: what the pipe has no room for is
+// left out.
 #pragma once
 
 #include <string>

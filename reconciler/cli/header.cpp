@@ -89,11 +89,12 @@ class Desk {
         if (!lock) return base::fail(lock.error());
         const Result<std::unique_ptr<HeaderClaim>> claim = claim_of(**care);
         if (!claim) return base::fail(claim.error());
-        if ((*claim)->told() != shown->told || (*claim)->needs().has_value() != shown->needs_key)
+        const std::optional<members::VaultHeader>& needed = (*claim)->needs();
+        if ((*claim)->told() != shown->told || needed.has_value() != shown->needs_key)
             return base::fail({"vouch for", "the header of " + options_.volume, "it has changed since it was shown",
                                "look again: safectl header list " + options_.volume, Error::Kind::refused});
-        if (*password)
-            if (Result<void> proved = people->prove_on(**claim, *(*claim)->needs(), options_.user, **password); !proved)
+        if (*password && needed)
+            if (Result<void> proved = people->prove_on(**claim, *needed, options_.user, **password); !proved)
                 return base::fail(proved.error());
         return (*claim)->carry_out();
     }
@@ -136,7 +137,7 @@ class Desk {
         return Shown{(*claim)->told(), (*claim)->needs().has_value()};
     }
 
-    Result<std::optional<base::Secret>> ask(bool needs_key) const {
+    [[nodiscard]] Result<std::optional<base::Secret>> ask(bool needs_key) const {
         if (!needs_key) return std::nullopt;
         if (options_.user.empty())
             return base::fail({"prove a key on", "the header of " + options_.volume, "nobody's key is given",

@@ -19,6 +19,11 @@ void sort_unique(std::vector<T>& values) {
 
 }  // namespace
 
+bool outlasts_its_ground(model::Kind kind) {
+    using enum model::Kind;
+    return kind == container || kind == keyslot || kind == disk || kind == vm;
+}
+
 Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Observation>& observed) {
     for (const Resource& resource : desired) ids_.push_back(resource.id);
     for (const auto& [id, observation] : observed) ids_.push_back(id);

@@ -13,6 +13,10 @@ namespace safe::planning {
 
 using Node = std::size_t;
 
+/// What outlasts what it needs: a header lies on its disk, a definition only names what it will use. It goes and comes
+/// with that, and nobody takes it down for it. What rests on it in turn is taken down.
+[[nodiscard]] bool outlasts_its_ground(model::Kind kind);
+
 class Graph {
  public:
     Graph(const std::vector<model::Resource>& desired, const std::map<model::ResourceId, model::Observation>& observed);

@@ -76,23 +76,29 @@ class Draft {
         if (up) {
             if (down) held ? require(*down, *up) : require(*up, *down);
             after_needs(*up, node, visited);
-            if (verdicts_[node].assessment.dependents_down) after_dependents(*up, node, visited, false);
+            if (verdicts_[node].assessment.dependents_down) after_standing(*up, node, visited);
         }
         if (down) {
             visited.clear();
             after_dependents(*down, node, visited, graph_.is_put_away(node));
             visited.clear();
-            if (!held) after_held(*down, node, visited);
+            if (!held) after_held(*down, node, visited, outlasts_its_ground(graph_.id(node).kind));
         }
     }
 
-    /// A removal has what is held for it brought up first.
-    void after_held(StepIndex step, Node node, std::vector<Node>& visited) {
+    /// A removal has what is held for it brought up first; and that of what outlasts its ground, which is not taken
+    /// down for a change of that, waits for the change.
+    void after_held(StepIndex step, Node node, std::vector<Node>& visited, bool outlasts) {
         for (const Node need : graph_.standing_needs(node)) {
             if (!first_visit(visited, need)) continue;
-            if (const auto up = up_[need]; up && verdicts_[need].held_for) require(step, *up);
-            after_held(step, need, visited);
+            const bool first = verdicts_[need].held_for || (outlasts && brackets(need));
+            if (const auto up = up_[need]; up && first) require(step, *up);
+            after_held(step, need, visited, outlasts);
         }
+    }
+
+    [[nodiscard]] bool brackets(Node node) const {
+        return verdicts_[node].want == Want::change && verdicts_[node].assessment.dependents_down;
     }
 
     /// What `node` needs is brought up first; a need without a step of its own passes the question on.
@@ -115,6 +121,23 @@ class Draft {
             else if (!up)
                 after_dependents(step, dependent, visited, last);
             else if (last || !std::ranges::binary_search(graph_.wanted_needs(dependent), node))
+                require(step, *up);
+        }
+    }
+
+    /// The same for a change that has everything down which stands on it. What outlasts it has no part in that,
+    /// whatever step of its own it has.
+    void after_standing(StepIndex step, Node node, std::vector<Node>& visited) {
+        for (const Node dependent : graph_.dependents(node)) {
+            if (!first_visit(visited, dependent)) continue;
+            const std::optional<StepIndex> up = up_[dependent];
+            if (outlasts_its_ground(graph_.id(dependent).kind))
+                after_standing(step, dependent, visited);
+            else if (const std::optional<StepIndex> down = down_[dependent])
+                require(step, *down);
+            else if (!up)
+                after_standing(step, dependent, visited);
+            else if (!std::ranges::binary_search(graph_.wanted_needs(dependent), node))
                 require(step, *up);
         }
     }

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
+#include <functional>
 #include <string>
 
 #include "reconciler/planning/difference.hpp"
@@ -23,13 +23,6 @@ using Want = Verdict::Want;
 /// `kind` that left the file goes. A member's keyslot outlives their line in it, and goes before their account.
 std::optional<model::Kind> kind_resting_on(model::Kind kind) {
     return kind == model::Kind::account ? std::optional(model::Kind::keyslot) : std::nullopt;
-}
-
-/// What outlasts what it needs: a header lies on its disk, a definition only names what it will use. It goes and comes
-/// with that, and nobody takes it down for it. What rests on it in turn is taken down.
-bool outlasts_its_ground(model::Kind kind) {
-    using enum model::Kind;
-    return kind == container || kind == keyslot || kind == disk || kind == vm;
 }
 
 class Judge {
@@ -182,7 +175,7 @@ class Judge {
 
     [[nodiscard]] std::optional<Obstacle> obstacle_below(Node node) const {
         std::optional<Obstacle> asleep;
-        for (const Node need : ground_of(node)) {
+        for (const Node need : ground_of(node, [](model::Kind kind) { return kind == model::Kind::container; })) {
             if (!verdicts_[need].unsettled) continue;
             const Error error = blocked_by(node, to_text(graph_.id(need)) + ", which it needs, is not settled");
             if (!verdicts_[need].dormant) return Obstacle{error};
@@ -191,13 +184,16 @@ class Judge {
         return asleep;
     }
 
-    /// What `node` needs; and of what outlasts its own ground, that ground too: a header that is known from its record
-    /// is no device yet.
-    [[nodiscard]] std::vector<Node> ground_of(Node node) const {
+    /// What `node` needs; and of what `followed` says, what that needs in turn: a header that is known from its record
+    /// is no device yet. Not the image that a disk was made from: that is asked for once.
+    [[nodiscard]] std::vector<Node> ground_of(Node node, const std::function<bool(model::Kind)>& followed) const {
         std::vector<Node> ground = graph_.wanted_needs(node);
-        for (std::size_t at = 0; at < ground.size(); ++at)
-            if (outlasts_its_ground(graph_.id(ground[at]).kind))
-                std::ranges::copy(graph_.wanted_needs(ground[at]), std::back_inserter(ground));
+        for (std::size_t at = 0; at < ground.size(); ++at) {
+            if (!followed(graph_.id(ground[at]).kind)) continue;
+            for (const Node need : graph_.wanted_needs(ground[at]))
+                if (graph_.id(need).kind != model::Kind::image && std::ranges::find(ground, need) == ground.end())
+                    ground.push_back(need);
+        }
         return ground;
     }
 
@@ -355,6 +351,9 @@ class Judge {
 
     [[nodiscard]] std::optional<Error> bracket_obstacle(Node changed) const {
         const std::vector<Node> members = standing_on(changed);
+        if (const auto& missing = verdicts_[changed].assessment.waits_for; missing && !members.empty())
+            return blocked_by(changed,
+                              to_text(graph_.id(members.front())) + " stands on it, and it waits for " + *missing);
         for (const Node member : members)
             if (const std::optional<Error> obstacle = bracket_obstacle(member, members, changed)) return obstacle;
         return std::nullopt;
@@ -362,21 +361,21 @@ class Judge {
 
     [[nodiscard]] std::vector<Node> standing_on(Node below) const {
         std::vector<Node> members;
-        collect_standing(below, members);
+        std::vector<bool> visited(graph_.size());
+        collect_standing(below, visited, members);
         return members;
     }
 
     /// Everything present that needs `below`, directly or through others, but for what outlasts it.
-    void collect_standing(Node below, std::vector<Node>& members) const {
+    void collect_standing(Node below, std::vector<bool>& visited, std::vector<Node>& members) const {
         for (const Node dependent : graph_.dependents(below)) {
-            if (outlasts_its_ground(graph_.id(dependent).kind)) {
-                collect_standing(dependent, members);
-                continue;
+            if (visited[dependent]) continue;
+            visited[dependent] = true;
+            if (!outlasts_its_ground(graph_.id(dependent).kind)) {
+                if (!may_stand(dependent)) continue;
+                members.push_back(dependent);
             }
-            if (std::ranges::find(members, dependent) != members.end()) continue;
-            if (!may_stand(dependent)) continue;
-            members.push_back(dependent);
-            collect_standing(dependent, members);
+            collect_standing(dependent, visited, members);
         }
     }
 
@@ -397,10 +396,13 @@ class Judge {
             if (!verdicts_[member].assessment.keeps_ground) return std::nullopt;
             return blocked_by(changed, name + " is only put to sleep, and stays on it; open the safe and apply again");
         }
-        for (const Node need : graph_.wanted_needs(member))
+        for (const Node need : ground_of(member, outlasts_its_ground))
             if (verdicts_[need].unsettled && std::ranges::find(members, need) == members.end())
                 return blocked_by(changed, name + " could not be brought back: " + to_text(graph_.id(need)) +
                                                ", which it needs, is not settled");
+        const Resource& wanted = *graph_.desired(member);
+        if (const auto missing = assessor_.classify(Action::add, wanted, *graph_.observed(member), {}).waits_for)
+            return blocked_by(changed, name + " could not be brought back without " + *missing);
         return std::nullopt;
     }
 

@@ -4,6 +4,7 @@
 The hypervisor is libvirt's test:///default, which lives and dies with the process: enough for everything but convergence, which
 the system tests and the appliance prove. SAFECTL names the program, SAFE_SOURCE_DIR the checkout.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -290,6 +291,25 @@ class Formats(Case):
             told = [one["event"] for one in events if one.get("resource") == resource and one["event"] != "progress"]
             self.assertEqual(told, ["step", "end"], resource)
         self.assertIn("progress", {one["event"] for one in events})
+
+    def test_nothing_waits_for_whoever_does_not_read_events(self):
+        read, write = os.pipe()
+        for gone in (False, True):
+            with self.subTest(gone):
+                if gone:
+                    os.close(read)
+                else:
+                    os.set_blocking(write, False)
+                    with contextlib.suppress(BlockingIOError):
+                        while os.write(write, bytes(4096)):
+                            pass
+                    os.set_blocking(write, True)
+                result = subprocess.run([SAFECTL, "apply", "--state-dir", self.state, "--format", "json", "--yes", "--mode",
+                                         "closed" if gone else "open"], stdout=subprocess.PIPE, stderr=write, timeout=60,
+                                        stdin=subprocess.DEVNULL, cwd=self.folder)
+                self.assertEqual(result.returncode, 0)
+                self.check("report", result.stdout)
+        os.close(write)
 
     def test_an_error_is_one_line(self):
         self.state.write_text("a file in its way")

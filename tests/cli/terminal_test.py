@@ -151,6 +151,8 @@ class Consent(Case):
 
     def test_ctrl_c_is_a_no(self):
         typist = self.ask()
+        typist.type("y\x04")  # handed over, and no line yet
+        time.sleep(0.5)
         typist.type("\x03")
         self.assertEqual(typist.end(), 130, typist.seen)
         self.assertFalse((self.state / "atlas" / "journal.jsonl").exists())

@@ -227,21 +227,30 @@ class Machine:
         said = (self.folder / "qemu.log").read_text(errors="replace").splitlines()
         return f"QEMU ended {how}" + (f", saying: {said[-1]}" if said else "")
 
+    def heard(self):
+        """How much its console has said."""
+        return self.console.stat().st_size if self.console.exists() else 0
+
     def boot(self, limit):
         """Starts, and waits until the machine says that it is ready; it then waits to be told to go on. Emulation seldom, but now and then,
         ends before the kernel has said a word; nothing of what is tested has run by then, so it is started once more, and that is said."""
         for again in (True, False):
-            heard = self.console.stat().st_size if self.console.exists() else 0
-            self.start()
-            end = time.monotonic() + limit
-            while self.alive() and time.monotonic() < end:
-                if "ready" in self.control.lines():
-                    return
-                time.sleep(0.05)
-            if self.alive():
-                raise Lost(125, f"did not boot within {limit} s")
-            message = f"died while booting: {self.death()}"
-            if not again or self.console.stat().st_size > heard:
+            heard = self.heard()
+            try:
+                self.start()
+                end = time.monotonic() + limit
+                while self.alive() and time.monotonic() < end:
+                    if "ready" in self.control.lines():
+                        return
+                    time.sleep(0.05)
+                if self.alive():
+                    raise Lost(125, f"did not boot within {limit} s")
+                message = f"died while booting: {self.death()}"
+            except Lost as lost:
+                if self.alive():
+                    raise
+                message = str(lost)
+            if not again or self.heard() > heard:
                 raise Lost(125, message)
             print(f"appliance: {message}; started once more", file=sys.stderr)
             self.stop()
