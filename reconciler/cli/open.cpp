@@ -115,7 +115,7 @@ class Opening {
         return failed ? report : overruled(*effective);
     }
 
-    Result<model::Report> overruled(const intent::Effective& effective) const {
+    [[nodiscard]] Result<model::Report> overruled(const intent::Effective& effective) const {
         return base::fail({"keep open", "safe " + *spec_.safe, "meanwhile: " + effective.reasons.front(),
                            "safectl status tells what is wanted now"});
     }

@@ -349,11 +349,18 @@ class Judge {
         }
     }
 
+    /// Nobody gives a key to a plan: commands that have one judge anew.
+    [[nodiscard]] Error waits(Node changed, std::string cause) const {
+        Error error = blocked_by(changed, std::move(cause));
+        error.advice = "`safectl open --user NAME` brings one";
+        return error;
+    }
+
     [[nodiscard]] std::optional<Error> bracket_obstacle(Node changed) const {
         const std::vector<Node> members = standing_on(changed);
         if (const auto& missing = verdicts_[changed].assessment.waits_for; missing && !members.empty())
-            return blocked_by(changed,
-                              to_text(graph_.id(members.front())) + " stands on it, and it waits for " + *missing);
+            return waits(changed,
+                         "it takes " + *missing + ", and " + to_text(graph_.id(members.front())) + " stands on it");
         for (const Node member : members)
             if (const std::optional<Error> obstacle = bracket_obstacle(member, members, changed)) return obstacle;
         return std::nullopt;
@@ -402,7 +409,7 @@ class Judge {
                                                ", which it needs, is not settled");
         const Resource& wanted = *graph_.desired(member);
         if (const auto missing = assessor_.classify(Action::add, wanted, *graph_.observed(member), {}).waits_for)
-            return blocked_by(changed, name + " could not be brought back without " + *missing);
+            return waits(changed, name + " could not be brought back without " + *missing);
         return std::nullopt;
     }
 
