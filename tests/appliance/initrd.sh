@@ -18,6 +18,23 @@ copy_modules() {
     done >"$target/order"
 }
 
+# devices NAME:MAJOR:MINOR:MODE...: an archive of character devices below dev/, to stand before a packed tree: a file system in which
+# to make them would take root. The form is "newc": Linux, Documentation/driver-api/early-userspace/buffer-format.rst.
+devices() {
+    local device name major minor mode
+    record() { # NAME MODE LINKS MAJOR MINOR
+        printf '070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%s\0' \
+            0 "$2" 0 0 "$3" 0 0 0 0 "$4" "$5" $((${#1} + 1)) 0 "$1"
+        head -c $(((4 - (111 + ${#1}) % 4) % 4)) /dev/zero
+    }
+    record dev $((0040755)) 2 0 0
+    for device in "$@"; do
+        IFS=: read -r name major minor mode <<<"$device"
+        record "dev/$name" $((0020000 | 0$mode)) 1 "$major" "$minor"
+    done
+    record 'TRAILER!!!' 0 1 0 0
+}
+
 # pack_initrd TREE: a directory tree as an archive for the kernel, the same bytes for the same tree.
 pack_initrd() {
     (
