@@ -131,12 +131,11 @@ class Draft {
         for (const Node dependent : graph_.dependents(node)) {
             if (!first_visit(visited, dependent)) continue;
             const std::optional<StepIndex> up = up_[dependent];
-            if (outlasts_its_ground(graph_.id(dependent).kind))
+            const std::optional<StepIndex> down = down_[dependent];
+            if (outlasts_its_ground(graph_.id(dependent).kind) || (!up && !down))
                 after_standing(step, dependent, visited);
-            else if (const std::optional<StepIndex> down = down_[dependent])
+            else if (down)
                 require(step, *down);
-            else if (!up)
-                after_standing(step, dependent, visited);
             else if (!std::ranges::binary_search(graph_.wanted_needs(dependent), node))
                 require(step, *up);
         }
