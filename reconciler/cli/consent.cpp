@@ -27,7 +27,8 @@ base::Result<void> ask_consent(const Question& question, bool yes, Format format
             fmt::print("\n");
             return typed;
         }
-        if (::read(STDIN_FILENO, &next, 1) != 1) break;
+        // A line that is not finished is no answer.
+        if (::read(STDIN_FILENO, &next, 1) != 1) return no("not confirmed", "");
         if (next != '\n') answer += next;
     }
     if (answer != "y" && answer != "yes") return no("not confirmed", "");

@@ -76,11 +76,11 @@ class Draft {
         if (up) {
             if (down) held ? require(*down, *up) : require(*up, *down);
             after_needs(*up, node, visited);
-            if (verdicts_[node].assessment.dependents_down) after_standing(*up, node, visited);
+            if (verdicts_[node].brackets()) after_dependents(*up, node, visited, Of::change);
         }
         if (down) {
             visited.clear();
-            after_dependents(*down, node, visited, graph_.is_put_away(node));
+            after_dependents(*down, node, visited, graph_.is_put_away(node) ? Of::put_away : Of::removal);
             visited.clear();
             if (!held) after_held(*down, node, visited, outlasts_its_ground(graph_.id(node).kind));
         }
@@ -91,14 +91,10 @@ class Draft {
     void after_held(StepIndex step, Node node, std::vector<Node>& visited, bool outlasts) {
         for (const Node need : graph_.standing_needs(node)) {
             if (!first_visit(visited, need)) continue;
-            const bool first = verdicts_[need].held_for || (outlasts && brackets(need));
+            const bool first = verdicts_[need].held_for || (outlasts && verdicts_[need].brackets());
             if (const auto up = up_[need]; up && first) require(step, *up);
             after_held(step, need, visited, outlasts);
         }
-    }
-
-    [[nodiscard]] bool brackets(Node node) const {
-        return verdicts_[node].want == Want::change && verdicts_[node].assessment.dependents_down;
     }
 
     /// What `node` needs is brought up first; a need without a step of its own passes the question on.
@@ -110,33 +106,24 @@ class Draft {
         }
     }
 
-    /// What needs `node` is taken down first, or changed so that it needs it no longer. Where the mode puts it away,
-    /// what there is to do on it is done first (`last`).
-    void after_dependents(StepIndex step, Node node, std::vector<Node>& visited, bool last) {
-        for (const Node dependent : graph_.dependents(node)) {
-            if (!first_visit(visited, dependent)) continue;
-            const std::optional<StepIndex> up = up_[dependent];
-            if (const std::optional<StepIndex> down = down_[dependent])
-                require(step, *down);
-            else if (!up)
-                after_dependents(step, dependent, visited, last);
-            else if (last || !std::ranges::binary_search(graph_.wanted_needs(dependent), node))
-                require(step, *up);
-        }
-    }
+    enum class Of {
+        removal,
+        put_away,  // a removal by the mode: what there is to do on it is done first
+        change,    // of what everything has to be down that stands on it; what outlasts it has no part in that
+    };
 
-    /// The same for a change that has everything down which stands on it. What outlasts it has no part in that,
-    /// whatever step of its own it has.
-    void after_standing(StepIndex step, Node node, std::vector<Node>& visited) {
+    /// What needs `node` is taken down first, or changed so that it needs it no longer.
+    void after_dependents(StepIndex step, Node node, std::vector<Node>& visited, Of of) {
         for (const Node dependent : graph_.dependents(node)) {
             if (!first_visit(visited, dependent)) continue;
             const std::optional<StepIndex> up = up_[dependent];
             const std::optional<StepIndex> down = down_[dependent];
-            if (outlasts_its_ground(graph_.id(dependent).kind) || (!up && !down))
-                after_standing(step, dependent, visited);
+            const bool no_part = of == Of::change && outlasts_its_ground(graph_.id(dependent).kind);
+            if (no_part || (!up && !down))
+                after_dependents(step, dependent, visited, of);
             else if (down)
                 require(step, *down);
-            else if (!std::ranges::binary_search(graph_.wanted_needs(dependent), node))
+            else if (of == Of::put_away || !std::ranges::binary_search(graph_.wanted_needs(dependent), node))
                 require(step, *up);
         }
     }

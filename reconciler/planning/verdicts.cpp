@@ -314,17 +314,13 @@ class Judge {
 
     // --- changes that must have their dependents down
 
-    [[nodiscard]] bool needs_dependents_down(Node node) const {
-        return verdicts_[node].want == Want::change && verdicts_[node].assessment.dependents_down;
-    }
-
     /// The changes that bracket others and can go all the way: down, changed, and up again. None is begun before all
     /// are judged, because one that cannot go takes the ground from what the next would bring back.
     std::vector<Node> feasible_brackets() {
         for (bool again = true; again;) {
             again = false;
             for (Node node = 0; node < graph_.size() && !again; ++node) {
-                if (!needs_dependents_down(node)) continue;
+                if (!verdicts_[node].brackets()) continue;
                 if (const std::optional<Error> obstacle = bracket_obstacle(node)) {
                     block(node, {*obstacle});
                     block();
@@ -334,7 +330,7 @@ class Judge {
         }
         std::vector<Node> changed;
         for (Node node = 0; node < graph_.size(); ++node)
-            if (needs_dependents_down(node)) changed.push_back(node);
+            if (verdicts_[node].brackets()) changed.push_back(node);
         return changed;
     }
 

@@ -25,6 +25,9 @@ struct Verdict {
     std::optional<Node> held_for = std::nullopt;
     /// A removal by which the safe closes: see Step::insists.
     bool insists = false;
+
+    /// A change that has everything down which stands on it.
+    [[nodiscard]] bool brackets() const { return want == Want::change && assessment.dependents_down; }
 };
 
 /// One verdict a node. Fills in the plan what gets no step: unknown, deferred, blocked, orphaned and refusals.

@@ -313,8 +313,10 @@ class Formats(Case):
 
     def test_an_error_is_one_line(self):
         self.state.write_text("a file in its way")
-        for line in self.apply("--format", "json", "--yes", status=1).stderr.splitlines():
-            self.check("event", line)
+        lines = self.apply("--format", "json", "--yes", status=1).stderr.splitlines()
+        self.assertEqual(len(lines), 1, lines)
+        self.check("event", lines[0])
+        self.assertEqual(json.loads(lines[0])["kind"], "error")
 
     def test_golden_plans(self):
         stories = sorted((SOURCE / "tests" / "golden").glob("*/plan.json"))

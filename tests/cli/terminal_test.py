@@ -139,7 +139,7 @@ class Consent(Case):
         return typist
 
     def test_only_yes_is_a_yes(self):
-        for answer in ("\n", "n\n", "yess\n", "Y\n", "\x04"):
+        for answer in ("\n", "n\n", "yess\n", "Y\n", "\x04", "y\x04\x04"):
             with self.subTest(answer):
                 typist = self.ask()
                 typist.type(answer)

@@ -1,4 +1,4 @@
-// vault-secrets DEVICE USER <PASSWORD: what must not be found in memory while the vault is closed, each as 64
+// vault_secrets DEVICE USER <PASSWORD: what must not be found in memory while the vault is closed, each as 64
 // hexadecimal digits on a line: the two keys that the password stands for, `luks` and `directory`, and both halves of
 // the vault's volume key. For scenarios that search the whole memory of a machine; only with the password of a test.
 #include <fmt/format.h>
@@ -71,11 +71,11 @@ void tell(const char* path, const char* user) {
 
 int main(int argc, char** argv) {
     try {
-        if (argc != 3) throw std::runtime_error("usage: vault-secrets DEVICE USER <PASSWORD");
+        if (argc != 3) throw std::runtime_error("usage: vault_secrets DEVICE USER <PASSWORD");
         tell(argv[1], argv[2]);
         return 0;
     } catch (const std::exception& error) {
-        fmt::print(stderr, "vault-secrets: {}\n", error.what());
+        fmt::print(stderr, "vault_secrets: {}\n", error.what());
         return 1;
     }
 }
