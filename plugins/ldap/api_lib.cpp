@@ -22,6 +22,13 @@ std::string_view Entry::first(std::string_view attribute) const {
     return values == nullptr || values->empty() ? std::string_view() : std::string_view(values->front());
 }
 
+Answer<std::vector<Entry>> Api::search(const Query& query) {
+    std::vector<Entry> all;
+    if (auto searched = search(query, [&](Entry entry) { all.push_back(std::move(entry)); }); !searched)
+        return std::unexpected(std::move(searched.error()));
+    return all;
+}
+
 namespace {
 
 constexpr int page_size = 1000;
@@ -107,17 +114,20 @@ class Server final : public Api {
  public:
     explicit Server(Options options) : options_(std::move(options)) {}
 
-    Answer<std::vector<Entry>> search(const Query& query) override {
+    using Api::search;
+
+    Answer<void> search(const Query& query, const std::function<void(Entry)>& found) override {
         const std::scoped_lock lock(mutex_);
         const bool kept = line_ != nullptr && !broken_;
-        if (auto connected = connect_if_needed(); !connected) return std::unexpected(std::move(connected.error()));
-        Answer<std::vector<Entry>> found = search_once(query);
+        if (auto connected = connect_if_needed(); !connected) return connected;
+        std::size_t count = 0;
+        Answer<void> searched = search_once(query, found, count);
         // A connection that the server has closed since shows only now; reading may be repeated.
-        if (!found && kept && found.error().kind == Failure::Kind::unreachable) {
-            if (auto connected = connect_if_needed(); !connected) return std::unexpected(std::move(connected.error()));
-            found = search_once(query);
+        if (!searched && kept && count == 0 && searched.error().kind == Failure::Kind::unreachable) {
+            if (auto connected = connect_if_needed(); !connected) return connected;
+            searched = search_once(query, found, count);
         }
-        return found;
+        return searched;
     }
 
     Answer<void> add(const Entry& entry) override {
@@ -176,7 +186,8 @@ class Server final : public Api {
     Answer<void> write(const std::string& attempt, const std::string& name, const std::function<int(LDAP*)>& call) {
         const std::scoped_lock lock(mutex_);
         // A write is never repeated, so whether the connection still stands is asked with something that may be.
-        if (line_) broken_ = broken_ || !search_once(nothing_of_the_root());
+        std::size_t count = 0;
+        if (line_) broken_ = broken_ || !search_once(nothing_of_the_root(), [](const Entry&) {}, count);
         if (auto connected = connect_if_needed(); !connected) return connected;
         int code = LDAP_OTHER;
         {
@@ -191,21 +202,30 @@ class Server final : public Api {
         return {.base = "", .depth = Query::Depth::itself, .attributes = {LDAP_NO_ATTRS}};
     }
 
-    Answer<std::vector<Entry>> search_once(const Query& query) {
-        std::vector<Entry> found;
+    /// Counts in `count` what it gives to `found`.
+    Answer<void> search_once(const Query& query, const std::function<void(Entry)>& found, std::size_t& count) {
         const Clock::time_point end = Clock::now() + options_.patience * pages_patience;
         berval raw_cookie{};
         const BerCookie cookie(&raw_cookie);
         do {
-            if (auto page = one_page(query, raw_cookie, found); !page) return std::unexpected(std::move(page.error()));
-            if (found.size() > most_entries || Clock::now() > end) {
-                broken_ = true;
-                return std::unexpected(Failure{Failure::Kind::failed,
-                                               {"search", query.base, "the server's answer does not end",
-                                                "look at what the server holds below that name"}});
+            const Line::Call under_way(*line_);
+            const Answer<int> request = ask_for_page(query, raw_cookie);
+            if (!request) return std::unexpected(request.error());
+            for (bool last = false; !last;) {
+                const Answer<Message> message = next_message(query, *request);
+                if (!message) return std::unexpected(message.error());
+                auto taken = take(query, message->get(), raw_cookie, found, count);
+                if (!taken) return std::unexpected(std::move(taken.error()));
+                last = *taken;
+                if (count > most_entries || Clock::now() > end) {
+                    broken_ = true;
+                    return std::unexpected(Failure{Failure::Kind::failed,
+                                                   {"search", query.base, "the server's answer does not end",
+                                                    "look at what the server holds below that name"}});
+                }
             }
         } while (raw_cookie.bv_len > 0);
-        return found;
+        return {};
     }
 
     struct FreeCookie {
@@ -213,8 +233,8 @@ class Server final : public Api {
     };
     using BerCookie = std::unique_ptr<berval, FreeCookie>;
 
-    /// Replaces `cookie` by the one of the next page; empty behind the last.
-    Answer<void> one_page(const Query& query, berval& cookie, std::vector<Entry>& found) {
+    /// The number of the request. `cookie` is that of the page; empty for the first.
+    Answer<int> ask_for_page(const Query& query, berval& cookie) {
         LDAP* handle = line_->handle();
         const bool whole = query.depth == Query::Depth::itself;
         LDAPControl* raw_control = nullptr;
@@ -223,7 +243,6 @@ class Server final : public Api {
                 code != LDAP_SUCCESS)
                 return std::unexpected(failed(code, "search", query.base));
         const Control control(raw_control);
-        const Line::Call under_way(*line_);
         std::array<LDAPControl*, 2> controls{raw_control, nullptr};
         std::vector<char*> wanted;
         wanted.reserve(query.attributes.size() + 1);
@@ -233,37 +252,45 @@ class Server final : public Api {
                           : query.depth == Query::Depth::children ? LDAP_SCOPE_ONELEVEL
                                                                   : LDAP_SCOPE_SUBTREE;
         timeval time = to_timeval(options_.patience);
-        LDAPMessage* raw = nullptr;
-        const int code = ldap_search_ext_s(handle, query.base.c_str(), scope, query.filter.c_str(),
-                                           query.attributes.empty() ? nullptr : wanted.data(), 0,
-                                           whole ? nullptr : controls.data(), nullptr, &time, LDAP_NO_LIMIT, &raw);
-        const Message message(raw);
+        int request = 0;
+        const int code = ldap_search_ext(handle, query.base.c_str(), scope, query.filter.c_str(),
+                                         query.attributes.empty() ? nullptr : wanted.data(), 0,
+                                         whole ? nullptr : controls.data(), nullptr, &time, LDAP_NO_LIMIT, &request);
         if (code != LDAP_SUCCESS) return std::unexpected(failed(code, "search", query.base));
-        return read_page(query, message.get(), cookie, found);
+        return request;
     }
 
-    Answer<void> read_page(const Query& query, LDAPMessage* page, berval& cookie, std::vector<Entry>& found) {
+    Answer<Message> next_message(const Query& query, int request) {
         LDAP* handle = line_->handle();
-        ber_memfree(cookie.bv_val);
-        cookie = {};
-        for (LDAPMessage* message = ldap_first_message(handle, page); message != nullptr;
-             message = ldap_next_message(handle, message)) {
-            switch (ldap_msgtype(message)) {
-                case LDAP_RES_SEARCH_ENTRY:
-                    found.push_back(entry_of(handle, message));
-                    break;
-                case LDAP_RES_SEARCH_REFERENCE:
-                    return std::unexpected(Failure{Failure::Kind::failed,
-                                                   {"search", query.base, "the server refers to another one",
-                                                    "name the server that holds the entries itself"}});
-                case LDAP_RES_SEARCH_RESULT:
-                    if (auto read = read_cookie(query, message, cookie); !read) return read;
-                    break;
-                default:
-                    break;
-            }
+        timeval time = to_timeval(options_.patience);
+        LDAPMessage* raw = nullptr;
+        const int type = ldap_result(handle, request, LDAP_MSG_ONE, &time, &raw);
+        if (type > 0) return Message(raw);
+        int code = LDAP_TIMEOUT;
+        if (type < 0) ldap_get_option(handle, LDAP_OPT_RESULT_CODE, &code);
+        return std::unexpected(failed(code == LDAP_SUCCESS ? LDAP_SERVER_DOWN : code, "search", query.base));
+    }
+
+    /// Whether it was the last message of its page; `cookie` is then the one of the next, and empty behind the last.
+    Answer<bool> take(const Query& query, LDAPMessage* message, berval& cookie, const std::function<void(Entry)>& found,
+                      std::size_t& count) {
+        switch (ldap_msgtype(message)) {
+            case LDAP_RES_SEARCH_ENTRY:
+                ++count;
+                found(entry_of(line_->handle(), message));
+                return false;
+            case LDAP_RES_SEARCH_REFERENCE:
+                broken_ = true;  // the rest of the page is still to come
+                return std::unexpected(Failure{Failure::Kind::failed,
+                                               {"search", query.base, "the server refers to another one",
+                                                "name the server that holds the entries itself"}});
+            case LDAP_RES_SEARCH_RESULT:
+                if (auto read = read_cookie(query, message, cookie); !read)
+                    return std::unexpected(std::move(read.error()));
+                return true;
+            default:
+                return false;
         }
-        return {};
     }
 
     Answer<void> read_cookie(const Query& query, LDAPMessage* message, berval& cookie) {
@@ -274,6 +301,9 @@ class Server final : public Api {
             code != LDAP_SUCCESS)
             return std::unexpected(failed(code, "search", query.base));
         const base::UniqueHandle<LDAPControl*, ldap_controls_free> owned(controls);
+        if (result != LDAP_SUCCESS) return std::unexpected(failed(result, "search", query.base));
+        ber_memfree(cookie.bv_val);
+        cookie = {};
         if (query.depth == Query::Depth::itself) return {};
         LDAPControl* paged = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, nullptr);
         if (paged == nullptr) return {};  // a server without pages has sent everything

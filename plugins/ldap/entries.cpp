@@ -30,15 +30,16 @@ struct Field {
     Shape shape;
 };
 
+// In the order of our names, in which attributes are kept: nothing has to be sorted for thousands of accounts.
 constexpr std::array account_fields{
-    Field{"name", "cn", Shape::text},
-    Field{"surname", "sn", Shape::text},
-    Field{"mail", "mail", Shape::text},
-    Field{"uid-number", "uidNumber", Shape::number},
     Field{"gid-number", "gidNumber", Shape::number},
     Field{"home", "homeDirectory", Shape::text},
+    Field{"mail", "mail", Shape::text},
+    Field{"name", "cn", Shape::text},
     Field{"shell", "loginShell", Shape::text},
     Field{"ssh-keys", "sshPublicKey", Shape::keys},
+    Field{"surname", "sn", Shape::text},
+    Field{"uid-number", "uidNumber", Shape::number},
 };
 constexpr std::array group_fields{
     Field{"gid-number", "gidNumber", Shape::number},
@@ -60,12 +61,12 @@ std::span<const std::string_view> classes_of(Kind kind) {
 
 /// "ssh-ed25519 3f2a9c01d8b7": tells keys apart at a glance.
 std::string key_label(std::string_view key) {
-    return fmt::format("{} {}", key.substr(0, key.find(' ')), base::sha256_hex(key).substr(0, 12));
+    return fmt::format("{} {}", key.substr(0, key.find(' ')), base::blake2b_hex(key).substr(0, 12));
 }
 
-/// In linear time, for groups of thousands; a value that is there twice counts once.
+/// A value that is there twice counts once.
 Branch branch_of(std::vector<model::Entry> entries) {
-    std::ranges::sort(entries, {}, &model::Entry::key);
+    if (!std::ranges::is_sorted(entries, {}, &model::Entry::key)) std::ranges::sort(entries, {}, &model::Entry::key);
     const auto repeated = std::ranges::unique(entries, {}, &model::Entry::key);
     entries.erase(repeated.begin(), repeated.end());
     return {Branch::Order::none, std::move(entries)};
@@ -88,6 +89,7 @@ model::Value value_of(Shape shape, const Values& values) {
         case Shape::names:
         case Shape::keys: {
             std::vector<model::Entry> entries;
+            entries.reserve(values.size());
             for (const std::string& value : values)
                 entries.push_back(shape == Shape::names ? model::Entry{value, true}
                                                         : model::Entry{key_label(value), value});
@@ -138,28 +140,33 @@ std::string surname(std::string_view name) {
     return std::string(space == std::string_view::npos ? trimmed : trimmed.substr(space + 1));
 }
 
-std::int64_t number(std::string_view safe, Kind kind, std::string_view name) {
+std::uint32_t number(std::string_view safe, Kind kind, std::string_view name) {
     return number_of(safe, model::make_id(kind, name));
 }
 
 }  // namespace
 
-Attributes account_attributes(std::string_view safe, const specs::UserSpec& user) {
-    std::vector<model::Entry> entries{{"name", *user.full_name},
-                                      {"surname", surname(*user.full_name)},
-                                      {"uid-number", number(safe, Kind::account, user.name)},
-                                      {"gid-number", number(safe, Kind::group, members_group)},
-                                      {"home", "/home/" + user.name},
-                                      {"shell", "/bin/bash"}};
-    if (user.mail) entries.push_back({"mail", **user.mail});
+Accounts::Accounts(std::string_view safe) : safe_(safe), members_number_(number(safe, Kind::group, members_group)) {}
+
+Attributes Accounts::attributes(const specs::UserSpec& user) const {
     std::vector<model::Entry> keys;
     for (const auto& key : user.ssh_keys) keys.push_back({key_label(*key), *key});
+    std::vector<model::Entry> entries;  // in the order of the fields
+    entries.reserve(account_fields.size());
+    entries.push_back({"gid-number", members_number_});
+    entries.push_back({"home", "/home/" + user.name});
+    if (user.mail) entries.push_back({"mail", **user.mail});
+    entries.push_back({"name", *user.full_name});
+    entries.push_back({"shell", "/bin/bash"});
     if (!keys.empty()) entries.push_back({"ssh-keys", branch_of(std::move(keys))});
-    return branch_of(std::move(entries));
+    entries.push_back({"surname", surname(*user.full_name)});
+    entries.push_back({"uid-number", number(safe_, Kind::account, user.name)});
+    return {Branch::Order::none, std::move(entries)};
 }
 
 Attributes group_attributes(std::string_view safe, std::string_view group, const std::vector<std::string>& users) {
     std::vector<model::Entry> members;
+    members.reserve(users.size());
     for (const std::string& user : users) members.push_back({user, true});
     Attributes attributes;
     attributes.set("gid-number", number(safe, Kind::group, group));
@@ -169,13 +176,14 @@ Attributes group_attributes(std::string_view safe, std::string_view group, const
 
 Attributes attributes_of(Kind kind, const Entry& entry) {
     std::vector<model::Entry> entries;
+    entries.reserve(fields_of(kind).size());
     for (const Field& field : fields_of(kind))
         if (const Values* values = entry.find(field.theirs); values != nullptr && !values->empty())
             entries.push_back({std::string(field.ours), value_of(field.shape, *values)});
     // Only what is wrong is worth a word: without a class, its attributes could not be written.
     const Values missing = missing_classes(kind, entry);
     if (!missing.empty()) entries.push_back({"classes-missing", several(missing)});
-    return branch_of(std::move(entries));
+    return {Branch::Order::none, std::move(entries)};
 }
 
 Entry entry_of(const Layout& layout, const model::ResourceId& id, const Attributes& wanted) {

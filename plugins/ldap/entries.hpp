@@ -10,7 +10,17 @@
 
 namespace safe::ldap {
 
-[[nodiscard]] model::Attributes account_attributes(std::string_view safe, const specs::UserSpec& user);
+/// The accounts of one safe: what they have in common is worked out once.
+class Accounts {
+ public:
+    explicit Accounts(std::string_view safe);
+    [[nodiscard]] model::Attributes attributes(const specs::UserSpec& user) const;
+
+ private:
+    std::string safe_;
+    std::uint32_t members_number_;
+};
+
 [[nodiscard]] model::Attributes group_attributes(std::string_view safe, std::string_view group,
                                                  const std::vector<std::string>& users);
 

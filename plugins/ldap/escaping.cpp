@@ -25,7 +25,7 @@ std::string escaped(std::string_view value) {
     return text;
 }
 
-char in_lower_case(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
+constexpr char in_lower_case(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 int hex_digit(char c) {
     if (c >= '0' && c <= '9') return c - '0';

@@ -1,6 +1,7 @@
 #include "plugins/ldap/layout.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "plugins/ldap/escaping.hpp"
 #include "reconciler/base/digest.hpp"
@@ -38,8 +39,10 @@ std::string_view naming_attribute(Kind kind) { return kind == Kind::account ? "u
 std::uint32_t number_of(std::string_view safe, const model::ResourceId& id) {
     constexpr std::uint32_t first = 1'879'048'192;
     constexpr std::uint32_t count = 268'435'456;
-    const std::string digest = base::sha256_hex(std::string(safe) + "/" + to_text(id));
-    return first + static_cast<std::uint32_t>(std::stoul(digest.substr(0, 8), nullptr, 16)) % count;
+    const auto digest = base::sha256(std::string(safe) + "/" + to_text(id));
+    std::uint32_t start = 0;
+    for (const std::uint8_t byte : std::span(digest).first(4)) start = start << 8U | byte;
+    return first + start % count;
 }
 
 }  // namespace safe::ldap

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -74,8 +75,11 @@ class Api {
     Api& operator=(Api&&) = delete;
     virtual ~Api() = default;
 
-    /// All of it or a Failure, never a part; fetched in pages (RFC 2696).
-    [[nodiscard]] virtual Answer<std::vector<Entry>> search(const Query& query) = 0;
+    /// Every entry found, once, while the server looks for the next; fetched in pages (RFC 2696). After a Failure what
+    /// was given counts for nothing: it is a part. `found` must not call this object.
+    [[nodiscard]] virtual Answer<void> search(const Query& query, const std::function<void(Entry)>& found) = 0;
+    /// All of it or a Failure, never a part.
+    [[nodiscard]] Answer<std::vector<Entry>> search(const Query& query);
     [[nodiscard]] virtual Answer<void> add(const Entry& entry) = 0;
     /// All modifications or none.
     [[nodiscard]] virtual Answer<void> modify(const std::string& name, const std::vector<Modification>& changes) = 0;

@@ -6,7 +6,8 @@
 #include <array>
 #include <map>
 #include <optional>
-#include <set>
+#include <span>
+#include <unordered_map>
 
 #include "plugins/ldap/entries.hpp"
 #include "plugins/ldap/escaping.hpp"
@@ -50,11 +51,12 @@ class LdapDriver final : public driver::Driver {
 
     [[nodiscard]] driver::Desire desire(const specs::SafeSpec& spec, model::Mode /*mode*/) const override {
         driver::Desire desire;
+        const Accounts accounts(layout_.safe);
         std::vector<std::string> everybody;
         std::vector<std::string> super_users;
         for (const specs::UserSpec& user : spec.users) {
             desire.resources.push_back(
-                {make_id(Kind::account, user.name), Presence::present, account_attributes(layout_.safe, user)});
+                {make_id(Kind::account, user.name), Presence::present, accounts.attributes(user)});
             everybody.push_back(user.name);
             if (*user.super) super_users.push_back(user.name);
         }
@@ -67,11 +69,13 @@ class LdapDriver final : public driver::Driver {
     [[nodiscard]] model::Snapshot observe(const driver::Scope& scope, const driver::Context& /*context*/) override {
         model::Snapshot snapshot;
         for (const Kind kind : both_kinds) {
-            std::set<ResourceId> asked;
+            std::vector<ResourceId> asked;
             for (const ResourceId& id : scope.ids)
-                if (id.kind == kind) asked.insert(id);
+                if (id.kind == kind) asked.push_back(id);
             if (!scope.enumerate && asked.empty()) continue;
-            if (const Answer<void> looked = look(kind, asked, scope.enumerate, snapshot); !looked) {
+            if (Answer<Observations> looked = look(kind, asked, scope.enumerate, snapshot)) {
+                snapshot.observations.merge(*looked);
+            } else {
                 for (const ResourceId& id : asked) snapshot.observations.insert_or_assign(id, unseen(looked.error()));
                 snapshot.enumeration_failed = looked.error().error;
             }
@@ -124,15 +128,16 @@ class LdapDriver final : public driver::Driver {
     }
 
     static void refuse_equal_numbers(driver::Desire& desire) {
-        std::map<std::int64_t, std::string> owners;
+        std::unordered_map<std::int64_t, const ResourceId*> owners;
         for (const Resource& account : desire.resources) {
             const auto [other, is_new] =
-                owners.emplace(*model::get<std::int64_t>(account.attributes, "uid-number"), account.id.name());
+                owners.emplace(*model::get<std::int64_t>(account.attributes, "uid-number"), &account.id);
             if (is_new) continue;
-            desire.refusals.push_back({to_text(account.id),
-                                       {"number", to_text(account.id),
-                                        "its uid number, which follows from its name, is that of " + other->second,
-                                        "give one of the two another name", base::Error::Kind::refused}});
+            desire.refusals.push_back(
+                {to_text(account.id),
+                 {"number", to_text(account.id),
+                  "its uid number, which follows from its name, is that of " + other->second->name(),
+                  "give one of the two another name", base::Error::Kind::refused}});
         }
     }
 
@@ -171,49 +176,40 @@ class LdapDriver final : public driver::Driver {
         return present;
     }
 
-    Answer<void> look(Kind kind, std::set<ResourceId> asked, bool enumerate, model::Snapshot& snapshot) {
+    using Observations = std::map<ResourceId, Observation>;
+
+    Answer<Observations> look(Kind kind, std::vector<ResourceId> asked, bool enumerate, model::Snapshot& snapshot) {
+        Observations seen;
         if (enumerate)
-            if (auto listed = list(kind, asked, snapshot); !listed) return listed;
+            if (auto listed = find(kind, equals(mark, layout_.safe), seen, snapshot); !listed)
+                return std::unexpected(std::move(listed.error()));
         // What is left may still be there and be somebody else's.
-        while (!asked.empty()) {
+        std::erase_if(asked, [&](const ResourceId& id) { return seen.contains(id); });
+        for (std::span<const ResourceId> left(asked); !left.empty();) {
+            const auto batch = left.first(std::min(left.size(), names_a_question));
+            left = left.subspan(batch.size());
             std::vector<std::string> names;
-            std::vector<ResourceId> batch;
-            for (auto id = asked.begin(); id != asked.end() && batch.size() < names_a_question; ++id) {
-                names.push_back(equals(naming_attribute(kind), id->name()));
-                batch.push_back(*id);
-            }
-            if (auto found = find(kind, any_of(names), asked, snapshot); !found) return found;
-            for (const ResourceId& id : batch) {
-                snapshot.observations.try_emplace(id, Absent{});
-                asked.erase(id);
-            }
+            for (const ResourceId& id : batch) names.push_back(equals(naming_attribute(kind), id.name()));
+            if (auto found = find(kind, any_of(names), seen, snapshot); !found)
+                return std::unexpected(std::move(found.error()));
+            for (const ResourceId& id : batch) seen.try_emplace(id, Absent{});
         }
-        return {};
+        return seen;
     }
 
-    /// Everything of ours of this kind; takes from `asked` what it has found.
-    Answer<void> list(Kind kind, std::set<ResourceId>& asked, model::Snapshot& snapshot) {
-        return find(kind, equals(mark, layout_.safe), asked, snapshot);
-    }
-
-    Answer<void> find(Kind kind, std::string filter, std::set<ResourceId>& asked, model::Snapshot& snapshot) {
-        const Answer<std::vector<Entry>> found =
-            api_->search({.base = layout_.unit(kind), .filter = std::move(filter), .attributes = asked_for(kind)});
-        if (!found && found.error().kind == Failure::Kind::missing) return {};  // the unit itself is not there yet
-        if (!found) return std::unexpected(found.error());
-        for (const Entry& entry : *found) {
-            const std::optional<ResourceId> id = Layout::id_of(kind, entry);
-            if (!id) {
+    Answer<void> find(Kind kind, std::string filter, Observations& seen, model::Snapshot& snapshot) {
+        const Query query{.base = layout_.unit(kind), .filter = std::move(filter), .attributes = asked_for(kind)};
+        Answer<void> found = api_->search(query, [&](const Entry& entry) {
+            if (std::optional<ResourceId> id = Layout::id_of(kind, entry))
+                seen.insert_or_assign(std::move(*id), this->seen(kind, entry));
+            else
                 snapshot.warnings.push_back(
                     "an entry of the directory bears our mark under a name that nothing of "
                     "ours can have, and is left alone: " +
                     printable(entry.name));
-                continue;
-            }
-            snapshot.observations.insert_or_assign(*id, seen(kind, entry));
-            asked.erase(*id);
-        }
-        return {};
+        });
+        if (!found && found.error().kind == Failure::Kind::missing) return {};  // the unit itself is not there yet
+        return found;
     }
 
     static std::string printable(std::string_view name) {

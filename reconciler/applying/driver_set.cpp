@@ -12,10 +12,17 @@ using driver::Driver;
 using model::ResourceId;
 using model::Snapshot;
 
+/// In linear time where, as nearly always, a driver's observations lie side by side.
+void merge(std::map<ResourceId, model::Observation> from, std::map<ResourceId, model::Observation>& to) {
+    if (from.empty()) return;
+    auto place = to.lower_bound(from.begin()->first);
+    while (!from.empty()) place = std::next(to.insert(place, from.extract(from.begin())));
+}
+
 void merge(Snapshot snapshot, const Driver& driver, planning::Question& question) {
     if (snapshot.enumeration_failed)
         for (const model::Kind kind : driver.kinds()) question.blind.emplace(kind, *snapshot.enumeration_failed);
-    question.observed.merge(snapshot.observations);
+    merge(std::move(snapshot.observations), question.observed);
     std::ranges::move(snapshot.refusals, std::back_inserter(question.refusals));
     std::ranges::move(snapshot.warnings, std::back_inserter(question.notes));
 }
@@ -27,26 +34,29 @@ DriverSet::DriverSet(std::vector<std::unique_ptr<Driver>> drivers) : drivers_(st
         for (const model::Kind kind : driver->kinds()) by_kind_.emplace(kind, driver.get());
 }
 
-Looked DriverSet::look(const specs::SafeSpec& spec, model::Mode mode, const driver::Context& context) {
-    Looked looked;
-    looked.question.safe = *spec.safe;
-    looked.question.mode = mode;
-    looked.question.spec_digest = spec.digest;
-
+planning::Question DriverSet::look(const specs::SafeSpec& spec, model::Mode mode, const driver::Context& context) {
+    planning::Question question;
+    question.safe = *spec.safe;
+    question.mode = mode;
+    question.spec_digest = spec.digest;
+    std::vector<Desire> desires;
+    desires.reserve(drivers_.size());  // those who look refer to them
     std::vector<std::future<Snapshot>> snapshots;
     for (const std::unique_ptr<Driver>& driver : drivers_) {
-        Desire desire = driver->desire(spec, mode);
-        for (const model::Resource& resource : desire.resources) looked.desired.emplace(resource.id, resource);
-        std::ranges::copy(desire.resources, std::back_inserter(looked.question.desired));
-        std::ranges::move(desire.refusals, std::back_inserter(looked.question.refusals));
-        snapshots.push_back(std::async(std::launch::async, [&driver, &context, wanted = std::move(desire.resources)] {
-            driver::Scope scope{.ids = {}, .enumerate = true, .wanted = wanted};
-            for (const model::Resource& resource : wanted) scope.ids.push_back(resource.id);
+        const Desire& desire = desires.emplace_back(driver->desire(spec, mode));
+        snapshots.push_back(std::async(std::launch::async, [&driver, &desire, &context] {
+            driver::Scope scope{.ids = {}, .enumerate = true, .wanted = desire.resources};
+            for (const model::Resource& resource : desire.resources) scope.ids.push_back(resource.id);
             return driver->observe(scope, context);
         }));
     }
-    for (std::size_t i = 0; i < drivers_.size(); ++i) merge(snapshots[i].get(), *drivers_[i], looked.question);
-    return looked;
+    for (std::size_t i = 0; i < drivers_.size(); ++i) {
+        Snapshot snapshot = snapshots[i].get();
+        std::ranges::move(desires[i].resources, std::back_inserter(question.desired));
+        std::ranges::move(desires[i].refusals, std::back_inserter(question.refusals));
+        merge(std::move(snapshot), *drivers_[i], question);
+    }
+    return question;
 }
 
 model::Observation DriverSet::look_at(const ResourceId& id, const driver::Context& context) {

@@ -11,18 +11,13 @@
 
 namespace safe::applying {
 
-/// What one look gave: the planner's question, and the desired resources by id for whoever carries the plan out.
-struct Looked {
-    planning::Question question;
-    std::map<model::ResourceId, model::Resource> desired;
-};
-
 class DriverSet final : public planning::Assessor {
  public:
     explicit DriverSet(std::vector<std::unique_ptr<driver::Driver>> drivers);
 
     /// Desire of every driver, and what each sees; the drivers look side by side. Read only.
-    [[nodiscard]] Looked look(const specs::SafeSpec& spec, model::Mode mode, const driver::Context& context);
+    [[nodiscard]] planning::Question look(const specs::SafeSpec& spec, model::Mode mode,
+                                          const driver::Context& context);
 
     /// One resource again. Unknown when no driver answers for its kind. Read only.
     [[nodiscard]] model::Observation look_at(const model::ResourceId& id, const driver::Context& context);

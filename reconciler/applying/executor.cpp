@@ -25,9 +25,10 @@ using Clock = std::chrono::steady_clock;
 
 class Run {
  public:
-    Run(const model::Plan& plan, const std::map<ResourceId, Resource>& desired, const std::set<ResourceId>& excluded,
+    Run(const model::Plan& plan, std::span<const Resource> desired, const std::set<ResourceId>& excluded,
         const Execution& execution)
-        : plan_(plan), desired_(desired), execution_(execution), states_(plan.steps.size()), expected_(plan.observed) {
+        : plan_(plan), execution_(execution), states_(plan.steps.size()), expected_(plan.observed) {
+        for (const Resource& resource : desired) desired_.emplace(resource.id, &resource);
         for (StepIndex i = 0; i < plan.steps.size(); ++i) {
             const Step& step = plan.steps[i];
             if (step.waits_for)
@@ -153,7 +154,7 @@ class Run {
 
     [[nodiscard]] Resource resource_of(const Step& step) const {
         const auto declared = desired_.find(step.resource);
-        Resource resource = declared != desired_.end() ? declared->second : Resource{.id = step.resource};
+        Resource resource = declared != desired_.end() ? *declared->second : Resource{.id = step.resource};
         resource.presence = step.action == Action::remove ? model::Presence::absent : model::Presence::present;
         return resource;
     }
@@ -191,8 +192,8 @@ class Run {
     }
 
     const model::Plan& plan_;
-    const std::map<ResourceId, Resource>& desired_;
     const Execution& execution_;
+    std::map<ResourceId, const Resource*> desired_;
 
     std::mutex mutex_;  // guards everything below, and the listener
     std::condition_variable changed_;
@@ -204,8 +205,8 @@ class Run {
 
 }  // namespace
 
-Executed execute(const model::Plan& plan, const std::map<ResourceId, Resource>& desired,
-                 const std::set<ResourceId>& excluded, const Execution& execution) {
+Executed execute(const model::Plan& plan, std::span<const Resource> desired, const std::set<ResourceId>& excluded,
+                 const Execution& execution) {
     return Run(plan, desired, excluded, execution).run();
 }
 

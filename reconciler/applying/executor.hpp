@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -30,9 +31,10 @@ struct Executed {
     std::set<model::ResourceId> moved;
 };
 
-/// `desired` holds the resource of every step that is declared. Steps in `excluded` are skipped, as are those that wait
-/// for a person. Returns when every step has an outcome; after a stop request the calls under way are finished first.
-[[nodiscard]] Executed execute(const model::Plan& plan, const std::map<model::ResourceId, model::Resource>& desired,
+/// Among `desired` is the resource of every step that is declared. Steps in `excluded` are skipped, as are those that
+/// wait for a person. Returns when every step has an outcome; after a stop request the calls under way are finished
+/// first.
+[[nodiscard]] Executed execute(const model::Plan& plan, std::span<const model::Resource> desired,
                                const std::set<model::ResourceId>& excluded, const Execution& execution);
 
 }  // namespace safe::applying

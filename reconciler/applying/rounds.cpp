@@ -17,8 +17,8 @@ using model::ResourceId;
 const Held* soon_to_answer(const Planned& planned) {
     for (const Held& held : planned.plan.deferred) {
         if (!held.on) continue;
-        const auto ground = planned.looked.question.observed.find(*held.on);
-        if (ground != planned.looked.question.observed.end() && std::holds_alternative<model::Present>(ground->second))
+        const auto ground = planned.question.observed.find(*held.on);
+        if (ground != planned.question.observed.end() && std::holds_alternative<model::Present>(ground->second))
             return &held;
     }
     return nullptr;
@@ -58,7 +58,7 @@ class Rounds {
  private:
     void carry_out(const Planned& now) {
         execution_.listener.round_started(++report_.rounds, now.plan);
-        Executed executed = execute(now.plan, now.looked.desired, failed_, execution_);
+        Executed executed = execute(now.plan, now.question.desired, failed_, execution_);
         for (Outcome& outcome : executed.outcomes) {
             // Tried once a run: a step that failed by itself would fail again, only later.
             if (outcome.what == Outcome::What::failed && (goal_.exactly || !executed.moved.contains(outcome.resource)))
@@ -84,15 +84,15 @@ class Rounds {
 }  // namespace
 
 Planned look_and_plan(const Goal& goal, DriverSet& drivers, const driver::Context& context) {
-    Looked looked = drivers.look(goal.spec, goal.mode, context);
-    std::ranges::copy(goal.refusals, std::back_inserter(looked.question.refusals));
-    return plan_from(goal, std::move(looked), drivers);
+    planning::Question question = drivers.look(goal.spec, goal.mode, context);
+    std::ranges::copy(goal.refusals, std::back_inserter(question.refusals));
+    return plan_from(goal, std::move(question), drivers);
 }
 
-Planned plan_from(const Goal& goal, Looked looked, const DriverSet& drivers) {
-    model::Plan plan = planning::make_plan(looked.question, drivers);
+Planned plan_from(const Goal& goal, planning::Question question, const DriverSet& drivers) {
+    model::Plan plan = planning::make_plan(question, drivers);
     planning::guard(plan, goal.limits);
-    return {.looked = std::move(looked), .plan = std::move(plan)};
+    return {.question = std::move(question), .plan = std::move(plan)};
 }
 
 model::Report apply(const Goal& goal, Planned first, const Execution& execution, const Patience& patience) {

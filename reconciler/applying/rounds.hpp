@@ -20,12 +20,12 @@ struct Goal {
 
 /// A look and the plan it leads to.
 struct Planned {
-    Looked looked;
+    planning::Question question;
     model::Plan plan;
 };
 [[nodiscard]] Planned look_and_plan(const Goal& goal, DriverSet& drivers, const driver::Context& context);
 /// The second half of it, for a look that is at hand. Pure.
-[[nodiscard]] Planned plan_from(const Goal& goal, Looked looked, const DriverSet& drivers);
+[[nodiscard]] Planned plan_from(const Goal& goal, planning::Question question, const DriverSet& drivers);
 
 struct Patience {
     int rounds = 8;                               // at most

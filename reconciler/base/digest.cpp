@@ -1,5 +1,6 @@
 #include "reconciler/base/digest.hpp"
 
+#include <sodium/crypto_generichash_blake2b.h>
 #include <sodium/crypto_hash_sha256.h>
 #include <sodium/utils.h>
 
@@ -11,6 +12,14 @@ namespace {
 crypto_hash_sha256_state* as_state(std::byte* storage) {
     // The header keeps libsodium's type out of every includer; the sizes are checked below.
     return reinterpret_cast<crypto_hash_sha256_state*>(storage);
+}
+
+template <std::size_t Size>
+std::string in_hex(const std::array<unsigned char, Size>& digest) {
+    std::string hex(Size * 2 + 1, '\0');
+    sodium_bin2hex(hex.data(), hex.size(), digest.data(), digest.size());
+    hex.pop_back();
+    return hex;
 }
 
 }  // namespace
@@ -27,10 +36,20 @@ void Sha256::update(std::span<const std::byte> data) {
 std::string Sha256::finish_hex() {
     std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
     crypto_hash_sha256_final(as_state(state_), digest.data());
-    std::string hex(digest.size() * 2 + 1, '\0');
-    sodium_bin2hex(hex.data(), hex.size(), digest.data(), digest.size());
-    hex.pop_back();
-    return hex;
+    return in_hex(digest);
+}
+
+std::string blake2b_hex(std::string_view data) {
+    std::array<unsigned char, 32> digest{};
+    crypto_generichash_blake2b(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(data.data()),
+                               data.size(), nullptr, 0);
+    return in_hex(digest);
+}
+
+std::array<std::uint8_t, 32> sha256(std::string_view data) {
+    std::array<std::uint8_t, 32> digest{};
+    crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(data.data()), data.size());
+    return digest;
 }
 
 std::string sha256_hex(std::string_view data) {

@@ -1,17 +1,24 @@
-// SHA-256 (FIPS 180-4), through libsodium. Thread-safe; holds no state.
+// SHA-256 (FIPS 180-4), where others must be able to come to the same digest, and BLAKE2b (RFC 7693), which takes a
+// third of the time, where only we compare. Through libsodium. Thread-safe; holds no state.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace safe::base {
 
+[[nodiscard]] std::array<std::uint8_t, 32> sha256(std::string_view data);
 /// 64 lower-case hexadecimal digits.
 [[nodiscard]] std::string sha256_hex(std::string_view data);
 
-/// The same over data that comes in parts (a file of gigabytes).
+/// 256 bits of BLAKE2b: 64 lower-case hexadecimal digits.
+[[nodiscard]] std::string blake2b_hex(std::string_view data);
+
+/// SHA-256 over data that comes in parts (a file of gigabytes).
 class Sha256 {
  public:
     Sha256();

@@ -72,7 +72,7 @@ Result<model::Report> Convergence::run(const Wish& wish) {
     if (const Result<void> same = check_agreed(planned.plan, wish.agreed); !same) return base::fail(same.error());
     goal.limits.max_disruption = wish.max_disruption;
     goal.limits.allow_mass_removal = wish.allow_mass_removal;
-    planned = applying::plan_from(goal, std::move(planned.looked), *drivers_);
+    planned = applying::plan_from(goal, std::move(planned.question), *drivers_);
 
     if (wish.format == Format::text) fmt::print("{}", view::plan_text(planned.plan, style_of(STDOUT_FILENO)));
     if (planned.plan.runnable() == 0) {

@@ -44,7 +44,7 @@ std::string state_text(Kind kind, const model::Observation& seen) {
 
 /// The highest layer that is there: what stands in the way of saying that it is closed.
 std::string volume_text(const State& state, const std::string& volume) {
-    const auto& observed = state.planned.looked.question.observed;
+    const auto& observed = state.planned.question.observed;
     for (const auto& [kind, word] : {std::pair{Kind::mount, "mounted"},
                                      {Kind::mapping, "unlocked, not mounted"},
                                      {Kind::session, "attached, locked"}}) {
@@ -67,7 +67,7 @@ ordered_json json_of(const specs::SafeSpec& spec, const State& state) {
         if (is_running(task, state.now))
             tasks.push_back({{"name", task.name}, {"owner", task.owner}, {"deadline", intent::to_text(task.deadline)}});
     ordered_json vms = ordered_json::object();
-    for (const auto& [id, seen] : state.planned.looked.question.observed)
+    for (const auto& [id, seen] : state.planned.question.observed)
         if (id.kind == Kind::power) vms[id.name()] = state_text(id.kind, seen);
     ordered_json volumes = ordered_json::object();
     for (const specs::VolumeSpec& volume : spec.volumes) volumes[volume.name] = volume_text(state, volume.name);

@@ -4,25 +4,49 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace safe::model {
 namespace {
 
-/// A text between quotes, with every quote and backslash escaped: nothing else can end it early.
-std::string in_quotes(std::string_view text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += c;
-    }
-    return out + '"';
-}
+/// Writes trees to the end of one text: there may be tens of thousands of them in a plan.
+class CanonicalWriter {
+ public:
+    explicit CanonicalWriter(std::string& out) : out_(out) {}
 
-struct CanonicalScalar {
-    std::string operator()(bool value) const { return value ? "true" : "false"; }
-    std::string operator()(std::int64_t value) const { return fmt::format("{}", value); }
-    std::string operator()(Bytes value) const { return fmt::format("{}B", value.count); }
-    std::string operator()(const std::string& value) const { return in_quotes(value); }
+    void operator()(bool value) { out_ += value ? "true" : "false"; }
+    void operator()(std::int64_t value) { fmt::format_to(std::back_inserter(out_), "{}", value); }
+    void operator()(Bytes value) { fmt::format_to(std::back_inserter(out_), "{}B", value.count); }
+    /// Between quotes, with every quote and backslash escaped: nothing else can end it early.
+    void operator()(const std::string& value) {
+        out_ += '"';
+        if (value.find('"') == std::string::npos && value.find('\\') == std::string::npos) {
+            out_ += value;
+        } else {
+            for (const char c : value) {
+                if (c == '"' || c == '\\') out_ += '\\';
+                out_ += c;
+            }
+        }
+        out_ += '"';
+    }
+    void operator()(const Value& value) {
+        const Branch* branch = value.branch();
+        branch == nullptr ? std::visit(*this, *value.scalar()) : (*this)(*branch);
+    }
+    void operator()(const Branch& branch) {
+        out_ += branch.ordered() ? '[' : '{';
+        for (const Entry& entry : branch.entries()) {
+            (*this)(entry.key);
+            out_ += ':';
+            (*this)(entry.value);
+            out_ += ',';
+        }
+        out_ += branch.ordered() ? ']' : '}';
+    }
+
+ private:
+    std::string& out_;
 };
 
 struct ReadableScalar {
@@ -37,7 +61,7 @@ struct ReadableScalar {
 Branch::Branch() = default;
 Branch::Branch(Order order) : order_(order) {}
 Branch::Branch(Order order, std::vector<Entry> entries) : order_(order), entries_(std::move(entries)) {
-    if (!ordered()) std::ranges::sort(entries_, {}, &Entry::key);
+    if (!ordered() && !std::ranges::is_sorted(entries_, {}, &Entry::key)) std::ranges::sort(entries_, {}, &Entry::key);
 }
 Branch::Branch(const Branch& other) = default;
 Branch::Branch(Branch&& other) noexcept = default;
@@ -65,12 +89,10 @@ bool Branch::empty() const { return entries_.empty(); }
 
 bool Branch::operator==(const Branch& other) const = default;
 
-std::string canonical_text(const Value& value) {
-    if (const Scalar* scalar = value.scalar()) return std::visit(CanonicalScalar{}, *scalar);
-    const Branch& branch = *value.branch();
-    std::string out(branch.ordered() ? "[" : "{");
-    for (const Entry& entry : branch.entries()) out += in_quotes(entry.key) + ":" + canonical_text(entry.value) + ",";
-    return out + (branch.ordered() ? "]" : "}");
+std::string canonical_text(const Branch& branch) {
+    std::string out;
+    CanonicalWriter{out}(branch);
+    return out;
 }
 
 std::string to_text(const Value& value) {

@@ -97,7 +97,7 @@ template <class T>
 }
 
 /// The one canonical spelling of a tree, for digests: equal trees and only equal trees have equal text.
-[[nodiscard]] std::string canonical_text(const Value& value);
+[[nodiscard]] std::string canonical_text(const Branch& branch);
 
 /// For people: `yes`, `4`, `512 MiB`, `br-atlas`; a branch as `{a: 1, b: 2}`.
 [[nodiscard]] std::string to_text(const Value& value);

@@ -28,7 +28,7 @@ std::string_view to_text(Mode mode) {
 }
 
 std::string digest(const Observation& observation) {
-    return base::sha256_hex(std::visit(CanonicalObservation{}, observation));
+    return base::blake2b_hex(std::visit(CanonicalObservation{}, observation));
 }
 
 }  // namespace safe::model

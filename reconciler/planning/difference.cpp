@@ -51,6 +51,7 @@ class Comparison {
     std::vector<Change> take() { return std::move(changes_); }
 
     void compare(const Branch& observed, const Branch& desired) {
+        if (observed == desired) return;  // nearly always
         const Positions before = positions_of(observed);
         const Positions after = positions_of(desired);
         std::vector<std::size_t> kept_before;  // positions in `observed`, in the order of `desired`

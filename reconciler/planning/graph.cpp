@@ -25,47 +25,56 @@ bool outlasts_its_ground(model::Kind kind) {
 }
 
 Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Observation>& observed) {
-    for (const Resource& resource : desired) ids_.push_back(resource.id);
-    for (const auto& [id, observation] : observed) ids_.push_back(id);
-    sort_unique(ids_);
-
-    // What is needed but neither declared nor seen has no node: there is nothing to order it with.
-    const auto add_needs = [&](const std::vector<ResourceId>& needs, std::vector<Node>& to) {
-        for (const ResourceId& need : needs)
-            if (const std::optional<Node> node = find(need)) to.push_back(*node);
-    };
-
-    desired_.resize(size(), nullptr);
-    observed_.resize(size(), nullptr);
+    number(desired, observed);
     wanted_needs_.resize(size());
     standing_needs_.resize(size());
     dependents_.resize(size());
-    for (const Resource& resource : desired) {
-        const Node node = place_of(resource.id);
-        desired_[node] = &resource;
-        add_needs(resource.needs, wanted_needs_[node]);
-    }
-    for (const auto& [id, observation] : observed) {
-        const Node node = place_of(id);
-        observed_[node] = &observation;
-        if (const auto* present = std::get_if<Present>(&observation)) add_needs(present->needs, standing_needs_[node]);
-    }
     for (Node node = 0; node < size(); ++node) {
+        std::vector<Node>& wanted = wanted_needs_[node];
         std::vector<Node>& standing = standing_needs_[node];
-        standing.insert(standing.end(), wanted_needs_[node].begin(), wanted_needs_[node].end());
-        sort_unique(wanted_needs_[node]);
+        if (desired_[node] != nullptr) add_needs(desired_[node]->needs, wanted);
+        if (is_there(node)) add_needs(std::get<Present>(*observed_[node]).needs, standing);
+        standing.insert(standing.end(), wanted.begin(), wanted.end());
+        sort_unique(wanted);
         sort_unique(standing);
         for (const Node need : standing) dependents_[need].push_back(node);
     }
 }
 
+void Graph::number(const std::vector<Resource>& desired, const std::map<ResourceId, Observation>& observed) {
+    std::vector<const Resource*> declared;
+    for (const Resource& resource : desired) declared.push_back(&resource);
+    const auto id_of = [](const Resource* resource) -> const ResourceId& { return resource->id; };
+    std::ranges::sort(declared, {}, id_of);
+    auto wanted = declared.begin();
+    auto seen = observed.begin();
+    while (wanted != declared.end() || seen != observed.end()) {
+        const bool by_name = seen == observed.end() || (wanted != declared.end() && (*wanted)->id <= seen->first);
+        const ResourceId& id = by_name ? (*wanted)->id : seen->first;
+        ids_.push_back(&id);
+        desired_.push_back(by_name ? *wanted++ : nullptr);
+        observed_.push_back(seen != observed.end() && seen->first == id ? &(seen++)->second : nullptr);
+    }
+}
+
+/// What is needed but neither declared nor seen has no node: there is nothing to order it with.
+void Graph::add_needs(const std::vector<ResourceId>& needs, std::vector<Node>& to) const {
+    Node next = 0;  // a group needs thousands of accounts, one after the other
+    for (const ResourceId& need : needs) {
+        if (next >= size() || id(next) != need) next = place_of(need);
+        if (next < size() && id(next) == need) to.push_back(next++);
+    }
+}
+
 std::optional<Node> Graph::find(const ResourceId& id) const {
     const Node place = place_of(id);
-    return place < size() && ids_[place] == id ? std::optional(place) : std::nullopt;
+    return place < size() && *ids_[place] == id ? std::optional(place) : std::nullopt;
 }
 
 Node Graph::place_of(const ResourceId& id) const {
-    return static_cast<Node>(std::ranges::lower_bound(ids_, id) - ids_.begin());
+    return static_cast<Node>(
+        std::ranges::lower_bound(ids_, id, {}, [](const ResourceId* one) -> const ResourceId& { return *one; }) -
+        ids_.begin());
 }
 
 }  // namespace safe::planning

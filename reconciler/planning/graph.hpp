@@ -22,7 +22,7 @@ class Graph {
     Graph(const std::vector<model::Resource>& desired, const std::map<model::ResourceId, model::Observation>& observed);
 
     [[nodiscard]] std::size_t size() const { return ids_.size(); }
-    [[nodiscard]] const model::ResourceId& id(Node node) const { return ids_[node]; }
+    [[nodiscard]] const model::ResourceId& id(Node node) const { return *ids_[node]; }
     /// nullopt when it is neither declared nor seen.
     [[nodiscard]] std::optional<Node> find(const model::ResourceId& id) const;
     /// nullptr when it is not declared.
@@ -46,10 +46,13 @@ class Graph {
     [[nodiscard]] const std::vector<Node>& dependents(Node node) const { return dependents_[node]; }
 
  private:
+    void number(const std::vector<model::Resource>& desired,
+                const std::map<model::ResourceId, model::Observation>& observed);
+    void add_needs(const std::vector<model::ResourceId>& needs, std::vector<Node>& to) const;
     /// Of an id that has a node; of another, where it would be.
     [[nodiscard]] Node place_of(const model::ResourceId& id) const;
 
-    std::vector<model::ResourceId> ids_;
+    std::vector<const model::ResourceId*> ids_;  // sorted by what they point to
     std::vector<const model::Resource*> desired_;
     std::vector<const model::Observation*> observed_;
     std::vector<std::vector<Node>> wanted_needs_;

@@ -23,7 +23,8 @@ Plan heading(const Question& question) {
     for (const Resource& resource : question.desired)
         if (resource.presence == model::Presence::present)
             plan.notes.insert(plan.notes.end(), resource.notes.begin(), resource.notes.end());
-    for (const auto& [id, observation] : question.observed) plan.observed.emplace(id, digest(observation));
+    for (const auto& [id, observation] : question.observed)
+        plan.observed.emplace_hint(plan.observed.end(), id, digest(observation));
     for (const auto& [kind, error] : question.blind)
         if (std::ranges::find(plan.blind, error) == plan.blind.end()) plan.blind.push_back(error);
     return plan;

@@ -194,6 +194,8 @@ TEST_F(KillMatrix, KilledAnywhereThenAppliedItConverges) {
         const KillPoint& point = points[i];
         SCOPED_TRACE(
             fmt::format("killed at {} ({}, {} us in)", point.step, static_cast<int>(point.when), point.into.count()));
+        fmt::print("point {} of {}: {}\n", i, points.size(), point.step);
+        std::fflush(stdout);
         forget();
         const int killed = apply_in_child(point);
         ASSERT_TRUE(WIFSIGNALED(killed) && WTERMSIG(killed) == SIGKILL) << "the kill did not happen";

@@ -18,9 +18,10 @@ doors() { network "gateway: gateway, users: 10.78.0.0/24, super-users: 10.78.1.0
 volumes() { echo volumes:; volume vault 1 "encryption: { kdf: { memory: 32MiB } }"; volume data 2; }
 gateway() { guest gateway service 10.77.0.2; }
 desktop() { guest desktop workspace 10.77.0.20 probe.mount=10.77.0.1:/srv/safe/atlas/data "mounts: { /data: data }"; }
+more_members=''
 members() {
     echo 'directory: { ldap: "ldapi:///", base: "dc=atlas,dc=example,dc=org" }'
-    echo "users: { alice: { name: Alice Martin, super: true }, bob: { name: Bob Olsen } }"
+    echo "users: { alice: { name: Alice Martin, super: true }, bob: { name: Bob Olsen }${more_members:+, $more_members} }"
 }
 # spec SUSPEND PART...: a safe.yaml of these parts; guests come last, after the word vms
 spec() {

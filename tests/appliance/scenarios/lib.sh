@@ -53,6 +53,10 @@ beats() { # VM: its console goes on telling that it lives
 # After a power cut a log may end in zeros.
 boots() { grep -ao 'boot=[^ ]*' "/var/lib/safe/atlas/logs/$1.log" | sort -u | wc -l; }
 
+# share_of N: which of N shares of the points at which work can be killed is tried, as K/N: SAFE_FAULT_SHARE, or another one at each turn
+# of these tests, which is every sixth day.
+share_of() { echo "${SAFE_FAULT_SHARE:-$((10#$(date +%j) / 6 % $1))/$1}"; }
+
 # Guests that are probes obey their consoles; examples/images/probe/init says how.
 logs=/var/lib/safe/atlas/logs domain=atlas-
 console() { tr -d '\r' <"$logs/$1.log"; }

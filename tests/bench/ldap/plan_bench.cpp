@@ -2,6 +2,7 @@
 // with 1 when a plan takes more than 1.3 times as long. usage: bench_ldap [ACCOUNTS...]
 #include <fmt/format.h>
 #include <ldap.h>
+#include <sodium/core.h>
 
 #include <algorithm>
 #include <chrono>
@@ -18,15 +19,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double median_ms(const std::function<void()>& work) {
-    std::vector<double> times;
-    for (int i = 0; i < 5; ++i) {
-        const auto start = Clock::now();
-        work();
-        times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-    }
+double ms(const std::function<void()>& work) {
+    const auto start = Clock::now();
+    work();
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> times) {
     std::ranges::sort(times);
-    return times[2];
+    return times[times.size() / 2];
 }
 
 /// Connects, binds, and fetches every entry of the unit, copying nothing.
@@ -90,7 +91,7 @@ bool compare(std::size_t accounts) {
         user.ssh_keys = {{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI " + user.name}};
         // Of ten thousand names some share a number; a safe would refuse them.
         if (!api->add(
-                entry_of(layout, model::make_id(model::Kind::account, user.name), account_attributes("atlas", user))))
+                entry_of(layout, model::make_id(model::Kind::account, user.name), Accounts("atlas").attributes(user))))
             return false;
         spec.users.push_back(std::move(user));
     }
@@ -112,14 +113,23 @@ bool compare(std::size_t accounts) {
         fmt::print("the plan is not empty\n");
         return false;
     }
-    const double bare = median_ms([&] {
-        if (bare_search(slapd.local_uri(), layout.unit(model::Kind::account)) != accounts) std::abort();
-    });
-    const double whole = median_ms([&] { static_cast<void>(look_and_plan()); });
-    const double program = median_ms([&] {
-        test::must_run({"ldapsearch", "-Q", "-LLL", "-Y", "EXTERNAL", "-H", slapd.local_uri(), "-E", "pr=1000/noprompt",
-                        "-b", layout.unit(model::Kind::account), "(safeName=atlas)"});
-    });
+    // By turns, so that what else the machine does meets all three.
+    std::vector<double> bares;
+    std::vector<double> wholes;
+    std::vector<double> programs;
+    for (int i = 0; i < 15; ++i) {
+        bares.push_back(ms([&] {
+            if (bare_search(slapd.local_uri(), layout.unit(model::Kind::account)) != accounts) std::abort();
+        }));
+        wholes.push_back(ms([&] { static_cast<void>(look_and_plan()); }));
+        programs.push_back(ms([&] {
+            test::must_run({"ldapsearch", "-Q", "-LLL", "-Y", "EXTERNAL", "-H", slapd.local_uri(), "-E",
+                            "pr=1000/noprompt", "-b", layout.unit(model::Kind::account), "(safeName=atlas)"});
+        }));
+    }
+    const double bare = median(bares);
+    const double whole = median(wholes);
+    const double program = median(programs);
     fmt::print("{:>6} accounts: bare paged search {:.1f} ms (as ldapsearch: {:.1f} ms), plan {:.1f} ms, ratio {:.2f}\n",
                accounts, bare, program, whole, whole / bare);
     return whole <= 1.3 * bare;
@@ -129,6 +139,7 @@ bool compare(std::size_t accounts) {
 }  // namespace safe::ldap
 
 int main(int argc, char** argv) {
+    if (sodium_init() < 0) return 1;  // so that it takes what this processor is best at
     bool good = true;
     std::vector<std::size_t> sizes;
     for (int i = 1; i < argc; ++i) sizes.push_back(std::stoul(argv[i]));

@@ -53,7 +53,7 @@ class MemberWorld {
         const auto api = ldap::make_api(slapd.local());
         for (const specs::UserSpec& user : vault.spec.users) {
             ldap::Entry entry = ldap::entry_of(layout, model::make_id(model::Kind::account, user.name),
-                                               ldap::account_attributes("atlas", user));
+                                               ldap::Accounts("atlas").attributes(user));
             if (user.name != "carol") {
                 const auto password = ldap::password_of(keys(user.name, first_password(user.name)).directory);
                 entry.attributes.push_back({"userPassword", {"{ARGON2}" + base::hash_of_key(*password).value()}});

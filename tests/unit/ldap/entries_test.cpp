@@ -25,7 +25,7 @@ const Layout layout{"atlas", "dc=atlas,dc=example"};
 const model::ResourceId alice_id = make_id(Kind::account, "alice");
 
 TEST(Entries, WhatIsWrittenIsReadBackAsWanted) {
-    const model::Attributes wanted = account_attributes("atlas", alice());
+    const model::Attributes wanted = Accounts("atlas").attributes(alice());
     const Entry entry = entry_of(layout, alice_id, wanted);
     EXPECT_EQ(entry.name, "uid=alice,ou=people,dc=atlas,dc=example");
     EXPECT_EQ(attributes_of(Kind::account, entry), wanted);
@@ -40,7 +40,7 @@ TEST(Entries, WhatIsWrittenIsReadBackAsWanted) {
 }
 
 TEST(Entries, WhatIsNotOursIsNeitherComparedNorWritten) {
-    const model::Attributes wanted = account_attributes("atlas", alice());
+    const model::Attributes wanted = Accounts("atlas").attributes(alice());
     Entry entry = entry_of(layout, alice_id, wanted);
     entry.attributes.push_back({"telephoneNumber", {"+33 1"}});
     entry.attributes.push_back({"userPassword", {"{ARGON2}x"}});
@@ -50,7 +50,7 @@ TEST(Entries, WhatIsNotOursIsNeitherComparedNorWritten) {
 }
 
 TEST(Entries, OnlyWhatDiffersIsWritten) {
-    const model::Attributes wanted = account_attributes("atlas", alice());
+    const model::Attributes wanted = Accounts("atlas").attributes(alice());
     Entry entry = entry_of(layout, alice_id, wanted);
     for (Attribute& attribute : entry.attributes) {
         if (attribute.name == "mail") attribute.values = {"old@example.org"};
@@ -66,17 +66,17 @@ TEST(Entries, OnlyWhatDiffersIsWritten) {
 }
 
 TEST(Entries, WhatLeftTheSpecIsTakenAway) {
-    Entry entry = entry_of(layout, alice_id, account_attributes("atlas", alice()));
+    Entry entry = entry_of(layout, alice_id, Accounts("atlas").attributes(alice()));
     specs::UserSpec plain = alice();
     plain.mail.reset();
     plain.ssh_keys.clear();
-    const auto changes = modifications(Kind::account, entry, account_attributes("atlas", plain));
+    const auto changes = modifications(Kind::account, entry, Accounts("atlas").attributes(plain));
     EXPECT_THAT(changes, ElementsAre(Modification{Modification::How::replace, "mail", {}},
                                      Modification{Modification::How::replace, "sshPublicKey", {}}));
 }
 
 TEST(Entries, AMissingClassIsADifferenceAndPutBackFirst) {
-    const model::Attributes wanted = account_attributes("atlas", alice());
+    const model::Attributes wanted = Accounts("atlas").attributes(alice());
     Entry entry = entry_of(layout, alice_id, wanted);
     entry.attributes[0].values = {"INETORGPERSON", "safeMember", "posixAccount"};
     EXPECT_NE(attributes_of(Kind::account, entry), wanted);
@@ -85,7 +85,7 @@ TEST(Entries, AMissingClassIsADifferenceAndPutBackFirst) {
 }
 
 TEST(Entries, NonsenseInAnEntryIsADifferenceAndNoCrash) {
-    const model::Attributes wanted = account_attributes("atlas", alice());
+    const model::Attributes wanted = Accounts("atlas").attributes(alice());
     for (const Values& nonsense : std::vector<Values>{{"12x"}, {""}, {"99999999999999999999"}, {"1", "2"}}) {
         Entry entry = entry_of(layout, alice_id, wanted);
         for (Attribute& attribute : entry.attributes)
