@@ -211,18 +211,17 @@ class Server final : public Api {
             const Line::Call under_way(*line_);
             const Answer<int> request = ask_for_page(query, raw_cookie);
             if (!request) return std::unexpected(request.error());
+            broken_ = true;  // until the page's last message is read: whoever comes next must not be given the rest
             for (bool last = false; !last;) {
                 const Answer<Message> message = next_message(query, *request);
                 if (!message) return std::unexpected(message.error());
                 auto taken = take(query, message->get(), raw_cookie, found, count);
                 if (!taken) return std::unexpected(std::move(taken.error()));
                 last = *taken;
-                if (count > most_entries || Clock::now() > end) {
-                    broken_ = true;
+                if (count > most_entries || Clock::now() > end)
                     return std::unexpected(Failure{Failure::Kind::failed,
                                                    {"search", query.base, "the server's answer does not end",
                                                     "look at what the server holds below that name"}});
-                }
             }
         } while (raw_cookie.bv_len > 0);
         return {};
@@ -280,11 +279,11 @@ class Server final : public Api {
                 found(entry_of(line_->handle(), message));
                 return false;
             case LDAP_RES_SEARCH_REFERENCE:
-                broken_ = true;  // the rest of the page is still to come
                 return std::unexpected(Failure{Failure::Kind::failed,
                                                {"search", query.base, "the server refers to another one",
                                                 "name the server that holds the entries itself"}});
             case LDAP_RES_SEARCH_RESULT:
+                broken_ = false;
                 if (auto read = read_cookie(query, message, cookie); !read)
                     return std::unexpected(std::move(read.error()));
                 return true;

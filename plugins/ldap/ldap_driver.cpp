@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <span>
@@ -199,17 +200,23 @@ class LdapDriver final : public driver::Driver {
 
     Answer<void> find(Kind kind, std::string filter, Observations& seen, model::Snapshot& snapshot) {
         const Query query{.base = layout_.unit(kind), .filter = std::move(filter), .attributes = asked_for(kind)};
-        Answer<void> found = api_->search(query, [&](const Entry& entry) {
+        Observations found;
+        std::vector<std::string> warnings;
+        Answer<void> searched = api_->search(query, [&](const Entry& entry) {
             if (std::optional<ResourceId> id = Layout::id_of(kind, entry))
-                seen.insert_or_assign(std::move(*id), this->seen(kind, entry));
+                found.insert_or_assign(std::move(*id), this->seen(kind, entry));
             else
-                snapshot.warnings.push_back(
+                warnings.push_back(
                     "an entry of the directory bears our mark under a name that nothing of "
                     "ours can have, and is left alone: " +
                     printable(entry.name));
         });
-        if (!found && found.error().kind == Failure::Kind::missing) return {};  // the unit itself is not there yet
-        return found;
+        if (!searched && searched.error().kind == Failure::Kind::missing)
+            return {};  // the unit itself is not there yet
+        if (!searched) return searched;
+        seen.empty() ? seen.swap(found) : seen.merge(found);
+        std::ranges::move(warnings, std::back_inserter(snapshot.warnings));
+        return {};
     }
 
     static std::string printable(std::string_view name) {

@@ -1,5 +1,6 @@
 #include "reconciler/base/digest.hpp"
 
+#include <sodium/core.h>
 #include <sodium/crypto_generichash_blake2b.h>
 #include <sodium/crypto_hash_sha256.h>
 #include <sodium/utils.h>
@@ -40,6 +41,9 @@ std::string Sha256::finish_hex() {
 }
 
 std::string blake2b_hex(std::string_view data) {
+    // Once, before another thread may do it for a secret: it chooses what this processor is best at.
+    static const int chosen = sodium_init();
+    static_cast<void>(chosen);  // what fails in it is its randomness, which is not asked for here
     std::array<unsigned char, 32> digest{};
     crypto_generichash_blake2b(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(data.data()),
                                data.size(), nullptr, 0);

@@ -39,13 +39,28 @@ Result<MemberDesk> MemberDesk::open(const specs::SafeSpec& spec, const SpecOptio
 Result<members::Roll> MemberDesk::call_roll() const { return members::call_roll(*vault_, *directory_, roster_); }
 
 Result<std::unique_ptr<MemberOffice>> MemberOffice::open(MemberDesk desk, const specs::SafeSpec& spec,
-                                                         const SpecOptions& options) {
-    const std::filesystem::path state = places_of(spec, options).state_dir();
-    Result<applying::LockFile> lock = applying::LockFile::take(state / "lock");
+                                                         const SpecOptions& options, const Surroundings& around) {
+    const driver::Places places = places_of(spec, options);
+    Result<applying::LockFile> lock = applying::LockFile::take(places.state_dir() / "lock");
     if (!lock) return base::fail(lock.error());
-    Result<intent::Store> store = intent::Store::open(state);
+    Result<intent::Store> store = intent::Store::open(places.state_dir());
     if (!store) return base::fail(store.error());
-    return std::unique_ptr<MemberOffice>(new MemberOffice(std::move(desk), std::move(*lock), std::move(*store)));
+    Result<std::unique_ptr<Attachment>> attachment = Attachment::take(spec, places, around);
+    if (!attachment) return base::fail(attachment.error());
+    return std::unique_ptr<MemberOffice>(
+        new MemberOffice(std::move(desk), *std::move(lock), *std::move(attachment), *std::move(store)));
+}
+
+Result<members::Done> MemberOffice::carry_out(const Work& work) {
+    Result<members::Done> done = work(parts());
+    Result<void> away = attachment_->give_back();
+    if (away) return done;
+    if (!done) {
+        done.error().advice += "; the vault's disk is still attached: `safectl apply` takes it away";
+        return done;
+    }
+    away.error().advice = "the change itself is made; `safectl apply` takes the disk away";
+    return base::fail(away.error());
 }
 
 members::Parts MemberOffice::parts() {

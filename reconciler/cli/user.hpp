@@ -2,11 +2,13 @@
 // them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "reconciler/applying/lock_file.hpp"
+#include "reconciler/cli/attachment.hpp"
 #include "reconciler/cli/menu.hpp"
 #include "reconciler/cli/wrong_passwords.hpp"
 #include "reconciler/intent/store.hpp"
@@ -33,22 +35,30 @@ class MemberDesk {
     std::vector<members::Member> roster_;
 };
 
-/// For changing: holds the safe's lock for as long as it lives.
+/// For changing: holds the safe's lock for as long as it lives, and the vault's disk attached.
 class MemberOffice {
  public:
-    /// Refused while another command or apply holds the lock.
+    /// Refused while another command or apply holds the lock. `spec` outlives it.
     [[nodiscard]] static base::Result<std::unique_ptr<MemberOffice>> open(MemberDesk desk, const specs::SafeSpec& spec,
-                                                                          const SpecOptions& options);
+                                                                          const SpecOptions& options,
+                                                                          const Surroundings& around);
 
-    /// References into the office.
-    [[nodiscard]] members::Parts parts();
+    using Work = std::function<base::Result<members::Done>(const members::Parts&)>;
+    /// Does it, and gives the vault's disk back.
+    [[nodiscard]] base::Result<members::Done> carry_out(const Work& work);
 
  private:
-    MemberOffice(MemberDesk desk, applying::LockFile lock, intent::Store store)
-        : desk_(std::move(desk)), lock_(std::move(lock)), store_(std::move(store)) {}
+    MemberOffice(MemberDesk desk, applying::LockFile lock, std::unique_ptr<Attachment> attachment, intent::Store store)
+        : desk_(std::move(desk)),
+          lock_(std::move(lock)),
+          attachment_(std::move(attachment)),
+          store_(std::move(store)) {}
+
+    [[nodiscard]] members::Parts parts();
 
     MemberDesk desk_;
     applying::LockFile lock_;
+    std::unique_ptr<Attachment> attachment_;
     intent::Store store_;
     WrongPasswords wrong_passwords_{store_};
 };

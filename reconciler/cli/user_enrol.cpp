@@ -73,9 +73,10 @@ Result<members::Done> with_passwords(
     if (!desk) return base::fail(desk.error());
     const Result<Typed> typed = read(options, spec, Passwords(options.password_fd, around.stop));
     if (!typed) return base::fail(typed.error());
-    const Result<std::unique_ptr<MemberOffice>> office = MemberOffice::open(*std::move(desk), spec, options.spec);
+    const Result<std::unique_ptr<MemberOffice>> office =
+        MemberOffice::open(*std::move(desk), spec, options.spec, around);
     if (!office) return base::fail(office.error());
-    return work((*office)->parts(), *typed);
+    return (*office)->carry_out([&](const members::Parts& parts) { return work(parts, *typed); });
 }
 
 ExitCode enrol(const Options& options, const Surroundings& around) {

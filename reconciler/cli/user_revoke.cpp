@@ -37,12 +37,15 @@ ExitCode revoke(const Options& options, const Surroundings& around) {
     base::Result<MemberDesk> desk = MemberDesk::open(*spec, options.spec, around);
     if (!desk) return report_error(desk.error(), options.spec.format);
     const base::Result<std::unique_ptr<MemberOffice>> office =
-        MemberOffice::open(*std::move(desk), *spec, options.spec);
+        MemberOffice::open(*std::move(desk), *spec, options.spec, around);
     if (!office) return report_error(office.error(), options.spec.format);
-    const members::Parts parts = (*office)->parts();
-    const ExitCode code =
-        report_done(members::revoke(parts, options.user), options.user + " is revoked", options.spec.format);
-    if (code == success && parts.member(options.user) != nullptr && options.spec.format == Format::text)
+    bool declared = false;
+    const base::Result<members::Done> done = (*office)->carry_out([&](const members::Parts& parts) {
+        declared = parts.member(options.user) != nullptr;
+        return members::revoke(parts, options.user);
+    });
+    const ExitCode code = report_done(done, options.user + " is revoked", options.spec.format);
+    if (code == success && declared && options.spec.format == Format::text)
         fmt::print("still in the spec: the next apply makes an account again, which waits for a sponsor\n");
     return code;
 }

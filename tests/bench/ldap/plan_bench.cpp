@@ -2,7 +2,6 @@
 // with 1 when a plan takes more than 1.3 times as long. usage: bench_ldap [ACCOUNTS...]
 #include <fmt/format.h>
 #include <ldap.h>
-#include <sodium/core.h>
 
 #include <algorithm>
 #include <chrono>
@@ -139,7 +138,6 @@ bool compare(std::size_t accounts) {
 }  // namespace safe::ldap
 
 int main(int argc, char** argv) {
-    if (sodium_init() < 0) return 1;  // so that it takes what this processor is best at
     bool good = true;
     std::vector<std::size_t> sizes;
     for (int i = 1; i < argc; ++i) sizes.push_back(std::stoul(argv[i]));

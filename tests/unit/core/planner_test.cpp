@@ -44,7 +44,7 @@ class Planner : public ::testing::Test {
         set_ = std::make_unique<applying::DriverSet>(std::move(drivers));
         specs::SafeSpec spec;
         spec.safe.value = "atlas";
-        planning::Question question = set_->look(spec, model::Mode::open, {}).question;
+        planning::Question question = set_->look(spec, model::Mode::open, {});
         if (blind_) question.blind.emplace(*blind_, base::Error{"list", "things", "the line is dead"});
         return make_plan(question, *set_);
     }

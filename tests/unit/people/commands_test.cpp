@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "reconciler/applying/lock_file.hpp"
+#include "reconciler/base/file.hpp"
 #include "reconciler/cli/cli.hpp"
 #include "reconciler/intent/effective_mode.hpp"
 #include "reconciler/intent/store.hpp"
@@ -131,6 +132,13 @@ class PeoplesCommands : public ::testing::Test {
                                 mode == model::Mode::open ? model::Presence::present : model::Presence::absent;
                             return std::vector{model::Resource{.id = mount, .presence = there}};
                         }));
+                    if (detached_)
+                        drivers.push_back(std::make_unique<testing::MemoryDriver>(
+                            world_, std::vector{model::Kind::session}, [](model::Mode mode) {
+                                const auto there =
+                                    mode == model::Mode::open ? model::Presence::present : model::Presence::absent;
+                                return std::vector{model::Resource{.id = session, .presence = there}};
+                            }));
                     return drivers;
                 },
             .missing_plugins = [](const specs::SafeSpec&) { return std::vector<model::Refusal>(); },
@@ -171,12 +179,19 @@ class PeoplesCommands : public ::testing::Test {
         return nlohmann::json::parse(safectl({"status", "--format", "json"}).out)["mode"];
     }
     [[nodiscard]] bool is_mounted() const { return world_.things.contains(mount); }
+    void detach() {
+        detached_ = true;
+        fs::create_directories(state());
+    }
+    [[nodiscard]] std::string header_text() const { return base::read_file(header(), 1 << 20).value(); }
 
     inline static const model::ResourceId mount{model::Kind::mount, {"vault"}};
+    inline static const model::ResourceId session{model::Kind::session, {"vault"}};
     testing::TemporaryDirectory home_;
     std::map<std::string, std::string> words_{
         {"alice", "alice's word"}, {"bob", "bob's word"}, {"carol", "carol's word"}};  // as the directory has them
     bool directory_is_down_ = false;
+    bool detached_ = false;                  // the vault's disk comes by a session
     mutable std::vector<std::string> told_;  // of headers, reading by reading; empty: without the plugin
     mutable int carried_out_ = 0;
     std::function<void()> while_logging_in_;
@@ -437,6 +452,71 @@ TEST_F(PeoplesCommands, MemoryIsOnlyGivenUpWhenSomebodySaysSo) {
     const Said done = safectl({"discard-state", "desk", "--yes"});
     EXPECT_EQ(done.code, 0) << done.err;
     EXPECT_THAT(done.out, HasSubstr("desk is discarded"));
+}
+
+TEST_F(PeoplesCommands, AClosedVaultsDiskIsAttachedForAsLongAsItsHeaderIsChanged) {
+    detach();
+    const std::string before = header_text();
+    std::vector<std::string> seen;  // the header, at each step
+    world_.on_apply = [&](const model::Step&) { seen.push_back(header_text()); };
+    for (const auto& [arguments, words] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+             {{"user", "passwd", "bob"}, "bob's word\nbob's new word"}, {{"user", "revoke", "carol", "--yes"}, ""}}) {
+        seen.clear();
+        world_.log.clear();
+        const std::string was = header_text();
+        const Said said = safectl(arguments, words);
+        EXPECT_EQ(said.code, 0) << said.err;
+        EXPECT_THAT(world_.log, ::testing::ElementsAre("add session/vault", "remove session/vault"));
+        EXPECT_THAT(seen, ::testing::ElementsAre(was, header_text())) << "written while it was there";
+        EXPECT_NE(was, header_text());
+        EXPECT_TRUE(world_.things.empty());
+    }
+    EXPECT_THAT(base::read_file(state() / "journal.jsonl", 1 << 20).value(), HasSubstr("session/vault"));
+    EXPECT_NE(before, header_text());
+}
+
+TEST_F(PeoplesCommands, AWrongPasswordLeavesTheDiskAwayAndTheHeaderAsItWas) {
+    detach();
+    const std::string before = header_text();
+    EXPECT_EQ(safectl({"user", "passwd", "bob"}, "not it\nnew").code, 4);
+    EXPECT_TRUE(world_.things.empty());
+    EXPECT_EQ(header_text(), before);
+}
+
+TEST_F(PeoplesCommands, ADiskThatCannotBeHadIsSaidAndNothingIsDone) {
+    detach();
+    const std::string before = header_text();
+    world_.failing.insert(session);
+    const Said said = safectl({"user", "passwd", "bob"}, "bob's word\nnew");
+    EXPECT_EQ(said.code, 1);
+    EXPECT_THAT(said.err, HasSubstr("session/vault"));
+    world_.failing.clear();
+    world_.unreadable[session] = {"look at", "session/vault", "the initiator is silent"};
+    EXPECT_THAT(safectl({"user", "passwd", "bob"}, "bob's word\nnew").err, HasSubstr("the initiator is silent"));
+    world_.unreadable.clear();
+    world_.foreign.insert(session);
+    EXPECT_EQ(safectl({"user", "passwd", "bob"}, "bob's word\nnew").code, 4);
+    EXPECT_EQ(header_text(), before);
+}
+
+TEST_F(PeoplesCommands, ADiskThatCannotBeGivenBackIsSaidAndTheChangeStands) {
+    detach();
+    const std::string before = header_text();
+    world_.on_apply = [&](const model::Step& step) {
+        if (step.action == model::Action::remove) world_.failing.insert(session);
+    };
+    const Said said = safectl({"user", "passwd", "bob"}, "bob's word\nbob's new word");
+    EXPECT_EQ(said.code, 1);
+    EXPECT_THAT(said.err, HasSubstr("the change itself is made"));
+    EXPECT_NE(header_text(), before);
+}
+
+TEST_F(PeoplesCommands, ADiskThatIsThereStaysThere) {
+    detach();
+    world_.things[session] = {};
+    EXPECT_EQ(safectl({"user", "passwd", "bob"}, "bob's word\nbob's new word").code, 0);
+    EXPECT_TRUE(world_.log.empty());
+    EXPECT_TRUE(world_.things.contains(session));
 }
 
 }  // namespace

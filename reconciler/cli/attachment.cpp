@@ -1,0 +1,83 @@
+#include "reconciler/cli/attachment.hpp"
+
+#include <algorithm>
+#include <span>
+
+#include "reconciler/planning/difference.hpp"
+
+namespace safe::cli {
+
+using base::Result;
+using model::Action;
+using model::Observation;
+using model::Resource;
+
+Attachment::Attachment(const specs::SafeSpec& spec, const driver::Places& places, const Surroundings& around)
+    : drivers_(around.builtin.make_drivers({spec, places, no_key_})),
+      journal_(places.state_dir() / "journal.jsonl"),
+      stop_(around.stop),
+      safe_(*spec.safe) {}
+
+Attachment::~Attachment() { static_cast<void>(give_back()); }
+
+Result<std::unique_ptr<Attachment>> Attachment::take(const specs::SafeSpec& spec, const driver::Places& places,
+                                                     const Surroundings& around) {
+    std::unique_ptr<Attachment> attachment(new Attachment(spec, places, around));
+    if (Result<void> attached = attachment->attach(spec); !attached) return base::fail(attached.error());
+    return attachment;
+}
+
+Result<void> Attachment::attach(const specs::SafeSpec& spec) {
+    const specs::VolumeSpec* vault = spec.vault();
+    const driver::Driver* driver = drivers_.driver_of(model::Kind::session);
+    if (vault == nullptr || driver == nullptr) return {};
+    const driver::Desire desire = driver->desire(spec, model::Mode::open);
+    const auto session =
+        std::ranges::find(desire.resources, model::make_id(model::Kind::session, vault->name), &Resource::id);
+    if (session == desire.resources.end()) return {};
+    const Observation seen = drivers_.look_at(session->id, {.stop = stop_});
+    if (std::holds_alternative<model::Present>(seen)) return {};
+    if (const auto* unknown = std::get_if<model::Unknown>(&seen)) return base::fail(unknown->error);
+    if (!std::holds_alternative<model::Absent>(seen))
+        return base::fail({"attach", to_text(session->id), "something that is not ours is in its place",
+                           "look at what `safectl plan` says of it", base::Error::Kind::refused});
+    if (Result<void> done = carry_out(Action::add, *session, seen); !done) return done;
+    attached_ = *session;
+    return {};
+}
+
+Result<void> Attachment::give_back() {
+    if (!attached_) return {};
+    const Resource session = *std::exchange(attached_, std::nullopt);
+    // Also after a stop was asked for: what is left attached would have to be explained.
+    stop_ = {};
+    return carry_out(Action::remove, session, drivers_.look_at(session.id, {}));
+}
+
+Result<void> Attachment::carry_out(Action action, const Resource& session, const Observation& observed) {
+    const model::Assessment assessment = drivers_.classify(action, session, observed, {});
+    model::Plan plan;
+    plan.safe = safe_;
+    plan.observed.emplace(session.id, digest(observed));
+    plan.steps.push_back(
+        {.resource = session.id,
+         .action = action,
+         .verb = assessment.verb,
+         .summary = assessment.summary,
+         .changes = action == Action::add ? planning::difference({}, session.attributes) : std::vector<model::Change>{},
+         .labels = {},
+         .requires_done = {}});
+    Result<applying::Journal> journal = applying::Journal::open(journal_);
+    if (!journal) return base::fail(journal.error());
+    if (Result<void> recorded = journal->started(plan); !recorded) return recorded;
+    applying::Execution execution{.drivers = drivers_, .journal = *journal, .listener = nobody_, .stop = stop_};
+    execution.workers = 1;
+    model::Report report;
+    report.outcomes = applying::execute(plan, std::span(&session, 1), {}, execution).outcomes;
+    if (Result<void> recorded = journal->ended(report); !recorded) return recorded;
+    for (const model::Outcome& outcome : report.outcomes)
+        if (outcome.error) return base::fail(*outcome.error);
+    return {};
+}
+
+}  // namespace safe::cli
