@@ -51,7 +51,7 @@ beats() { # VM: its console goes on telling that it lives
 }
 # boots VM: how many different boots its console tells of.
 # After a power cut a log may end in zeros.
-boots() { grep -ao 'boot=[^ ]*' "/var/lib/safe/atlas/logs/$1.log" | sort -u | wc -l; }
+boots() { grep -ao 'boot=[^ ]* beat' "/var/lib/safe/atlas/logs/$1.log" | sort -u | wc -l; }
 
 # share_of N: which of N shares of the points at which work can be killed is tried, as K/N: SAFE_FAULT_SHARE, or another one at each turn
 # of these tests, which is every sixth day.

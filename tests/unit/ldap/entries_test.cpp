@@ -60,9 +60,9 @@ TEST(Entries, OnlyWhatDiffersIsWritten) {
     const auto changes = modifications(Kind::account, entry, wanted);
     ASSERT_THAT(changes, SizeIs(3));
     EXPECT_EQ(changes[0].attribute, "mail");
-    EXPECT_EQ(changes[1].attribute, "uidNumber");
-    EXPECT_EQ(changes[2].attribute, "sshPublicKey");
-    EXPECT_THAT(changes[2].values, SizeIs(2));
+    EXPECT_EQ(changes[1].attribute, "sshPublicKey");
+    EXPECT_THAT(changes[1].values, SizeIs(2));
+    EXPECT_EQ(changes[2].attribute, "uidNumber");
 }
 
 TEST(Entries, WhatLeftTheSpecIsTakenAway) {
