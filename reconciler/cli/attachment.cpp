@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "reconciler/planning/difference.hpp"
 
@@ -47,11 +48,11 @@ Result<void> Attachment::attach(const specs::SafeSpec& spec) {
 }
 
 Result<void> Attachment::give_back() {
-    if (!attached_) return {};
-    const Resource session = *std::exchange(attached_, std::nullopt);
+    const std::optional<Resource> session = std::exchange(attached_, std::nullopt);
+    if (!session) return {};
     // Also after a stop was asked for: what is left attached would have to be explained.
     stop_ = {};
-    return carry_out(Action::remove, session, drivers_.look_at(session.id, {}));
+    return carry_out(Action::remove, *session, drivers_.look_at(session->id, {}));
 }
 
 Result<void> Attachment::carry_out(Action action, const Resource& session, const Observation& observed) {
