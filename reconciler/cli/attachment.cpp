@@ -42,9 +42,8 @@ Result<void> Attachment::attach(const specs::SafeSpec& spec) {
     if (!std::holds_alternative<model::Absent>(seen))
         return base::fail({"attach", to_text(session->id), "something that is not ours is in its place",
                            "look at what `safectl plan` says of it", base::Error::Kind::refused});
-    if (Result<void> done = carry_out(Action::add, *session, seen); !done) return done;
-    attached_ = *session;
-    return {};
+    attached_ = *session;  // from here on: what fails may have attached it all the same
+    return carry_out(Action::add, *session, seen);
 }
 
 Result<void> Attachment::give_back() {
@@ -52,7 +51,9 @@ Result<void> Attachment::give_back() {
     if (!session) return {};
     // Also after a stop was asked for: what is left attached would have to be explained.
     stop_ = {};
-    return carry_out(Action::remove, *session, drivers_.look_at(session->id, {}));
+    const Observation seen = drivers_.look_at(session->id, {});
+    if (std::holds_alternative<model::Absent>(seen)) return {};
+    return carry_out(Action::remove, *session, seen);
 }
 
 Result<void> Attachment::carry_out(Action action, const Resource& session, const Observation& observed) {

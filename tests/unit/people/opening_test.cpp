@@ -1,0 +1,145 @@
+// safectl open and close: who gets in, what keeps the safe open, and who wins when several want different things.
+#include "tests/unit/people/peoples_commands.hpp"
+
+namespace safe::cli {
+namespace {
+
+TEST_F(PeoplesCommands, WhoOpensIsInsideAndWhoClosesSendsEverybodyOut) {
+    EXPECT_EQ(mode(), "closed");
+    const Said opened = safectl({"open", "--user", "bob", "--for", "2h"}, "bob's word");
+    EXPECT_EQ(opened.code, 0) << opened.err << opened.out;
+    EXPECT_TRUE(is_mounted());
+    EXPECT_EQ(mode(), "open");
+    EXPECT_THAT(safectl({"status"}).out, HasSubstr("bob is inside"));
+    EXPECT_EQ(safectl({"open", "--user", "carol"}, "carol's word").code, 0) << "a second one joins";
+    EXPECT_EQ(kept().sessions.size(), 2U);
+    EXPECT_EQ(safectl({"plan", "--exit-code"}).code, 0) << "what is in effect is what is planned";
+
+    const Said closed = safectl({"close"});
+    EXPECT_EQ(closed.code, 0) << closed.err;
+    EXPECT_FALSE(is_mounted());
+    EXPECT_EQ(mode(), "closed");
+    EXPECT_TRUE(kept().sessions.empty());
+}
+
+TEST_F(PeoplesCommands, AfterACloseOnlyAPersonsWordOpensAgain) {
+    ASSERT_EQ(safectl({"close"}).code, 0);
+    const Said held = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(held.code, 4);
+    EXPECT_THAT(held.err, HasSubstr("--now"));
+    EXPECT_FALSE(is_mounted());
+    EXPECT_EQ(safectl({"open", "--user", "bob", "--now"}, "bob's word").code, 0);
+    EXPECT_TRUE(is_mounted());
+}
+
+TEST_F(PeoplesCommands, NobodyGetsInWithoutTheirOwnKey) {
+    EXPECT_EQ(safectl({"open"}).code, 4) << "nobody's";
+    EXPECT_EQ(safectl({"open", "--user", "mallory"}, "bob's word").code, 4) << "not of the spec";
+    const Said wrong = safectl({"open", "--user", "bob"}, "carol's word");
+    EXPECT_EQ(wrong.code, 4);
+    EXPECT_THAT(wrong.err, HasSubstr("wrong"));
+    // While somebody else is inside and everything is open already, a wrong password gets nobody in either.
+    ASSERT_EQ(safectl({"open", "--user", "carol"}, "carol's word").code, 0);
+    EXPECT_EQ(safectl({"open", "--user", "bob"}, "carol's word").code, 4);
+    EXPECT_EQ(kept().sessions.size(), 1U);
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    EXPECT_EQ(safectl({"open", "--user", "bob", "--now"}, "bob's word").code, 4) << "locked";
+    EXPECT_EQ(safectl({"apply", "--mode", "open", "--yes"}).code, 4) << "locked";
+    EXPECT_FALSE(is_mounted());
+}
+
+TEST_F(PeoplesCommands, TheDirectoryMustTakeThePasswordTooUnlessItCannotBeAsked) {
+    words_["bob"] = "bob's next word";
+    const Said replaced = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(replaced.code, 4);
+    EXPECT_THAT(replaced.err, HasSubstr("it was replaced"));
+    EXPECT_FALSE(is_mounted());
+    directory_is_down_ = true;
+    EXPECT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 0) << "the vault's verdict is the final one";
+}
+
+TEST_F(PeoplesCommands, WhatDoesNotOpenIsClosedAgainAndNobodyStaysInside) {
+    world_.failing.insert(mount);
+    const Said failed = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(failed.code, 1);
+    EXPECT_THAT(failed.out, HasSubstr("being closed again"));
+    EXPECT_TRUE(kept().sessions.empty());
+    EXPECT_EQ(mode(), "closed") << "without linger";
+    EXPECT_FALSE(kept().hold) << "it may be tried again at once";
+}
+
+TEST_F(PeoplesCommands, ALockOrACloseWhileSomebodyLogsInWins) {
+    while_logging_in_ = [this] {
+        EXPECT_TRUE(applying::LockFile::take(state() / "lock")) << "nobody at a prompt holds up who closes or locks";
+        EXPECT_TRUE(intent::Store::open(state())->lock({"root", "odd logins", {}}));
+    };
+    const Said locked = safectl({"open", "--user", "bob", "--now"}, "bob's word");
+    EXPECT_EQ(locked.code, 4);
+    EXPECT_FALSE(is_mounted());
+    EXPECT_TRUE(kept().sessions.empty());
+    while_logging_in_ = nullptr;
+    ASSERT_EQ(safectl({"unlock", "--user", "alice"}, "alice's word").code, 0);
+    EXPECT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 4) << "held";
+}
+
+TEST_F(PeoplesCommands, ALockWhileTheSafeOpensWins) {
+    world_.on_apply = [this](const model::Step& step) {
+        if (step.action != model::Action::add) return;
+        EXPECT_TRUE(intent::Store::open(state())->lock({"root", "odd logins", {}}));
+    };
+    const Said opened = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(opened.code, 1) << opened.out;
+    EXPECT_THAT(opened.out, HasSubstr("locked by root"));
+    EXPECT_FALSE(is_mounted());
+    EXPECT_TRUE(kept().sessions.empty());
+    EXPECT_EQ(mode(), "locked");
+}
+
+TEST_F(PeoplesCommands, OneWhoseOpeningFailsPutsNobodyElseOut) {
+    ASSERT_EQ(safectl({"open", "--user", "carol"}, "carol's word").code, 0);
+    world_.things.clear();  // somebody meddled
+    world_.failing.insert(mount);
+    const Said failed = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(failed.code, 1);
+    EXPECT_THAT(failed.out, Not(HasSubstr("being closed again")));
+    ASSERT_EQ(kept().sessions.size(), 1U);
+    EXPECT_EQ(kept().sessions[0].user, "carol");
+    EXPECT_EQ(mode(), "open");
+}
+
+TEST_F(PeoplesCommands, ATaskKeepsItOpenUntilSomebodySaysOtherwise) {
+    ASSERT_EQ(safectl({"task", "add", "backup", "--for", "6h", "--user", "bob"}, "bob's word").code, 0);
+    ASSERT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 0);
+    const Said refused = safectl({"close"});
+    EXPECT_EQ(refused.code, 4);
+    EXPECT_THAT(refused.err, HasSubstr("backup"));
+    EXPECT_TRUE(is_mounted());
+    EXPECT_EQ(kept().sessions.size(), 1U) << "nothing was touched";
+    EXPECT_EQ(safectl({"close", "--cancel-tasks"}).code, 0);
+    EXPECT_FALSE(is_mounted());
+    EXPECT_TRUE(kept().tasks.empty());
+}
+
+TEST_F(PeoplesCommands, AFileThatSaysOpenIsNotClosedByWord) {
+    std::ofstream(home_.path() / "safe.yaml", std::ios::app) << "mode: open\n";
+    const Said refused = safectl({"close"});
+    EXPECT_EQ(refused.code, 4);
+    EXPECT_THAT(refused.err, HasSubstr("mode: open"));
+}
+
+TEST_F(PeoplesCommands, TheFirstKeyOfAVaultThatIsNotMadeYetCannotBeTried) {
+    fs::remove(header());
+    EXPECT_EQ(safectl({"open", "--user", "alice"}, "whatever alice likes").code, 0);
+    EXPECT_EQ(kept().sessions.size(), 1U);
+}
+
+TEST_F(PeoplesCommands, WithoutAHeaderNothingIsProvedAndNothingCounts) {
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    fs::remove(header());
+    for (int i = 0; i < 6; ++i) EXPECT_NE(safectl({"unlock", "--user", "alice"}, "alice's word").code, 0);
+    EXPECT_TRUE(kept().lock);
+    EXPECT_EQ(intent::Store::open(state())->wrong_passwords("alice", "local")->count, 0U);
+}
+
+}  // namespace
+}  // namespace safe::cli
