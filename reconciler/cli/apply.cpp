@@ -3,7 +3,7 @@
 namespace safe::cli {
 namespace {
 
-struct Options {
+struct ApplyOptions {
     SpecOptions spec;
     std::optional<specs::WantedMode> mode;
     std::optional<std::string> plan_file;
@@ -12,7 +12,7 @@ struct Options {
     bool yes = false;
 };
 
-void declare(CLI::App& app, Options& options) {
+void declare(CLI::App& app, ApplyOptions& options) {
     add_safe(app, options.spec);
     CLI::Option* plan_file =
         app.add_option("plan", options.plan_file, "a plan kept with plan --out: apply exactly this")
@@ -29,7 +29,7 @@ void declare(CLI::App& app, Options& options) {
     app.add_flag("--yes", options.yes, "do not ask");
 }
 
-base::Result<model::Report> converge(const specs::SafeSpec& spec, const Options& options, const PlanFile* agreed,
+base::Result<model::Report> converge(const specs::SafeSpec& spec, const ApplyOptions& options, const PlanFile* agreed,
                                      const Surroundings& around) {
     const driver::Places places = places_of(spec, options.spec);
     const base::Result<model::Mode> mode = mode_of(spec, places, agreed != nullptr ? agreed->mode : options.mode);
@@ -45,7 +45,7 @@ base::Result<model::Report> converge(const specs::SafeSpec& spec, const Options&
                              .format = options.spec.format});
 }
 
-ExitCode apply(const Options& options, const Surroundings& around) {
+ExitCode apply(const ApplyOptions& options, const Surroundings& around) {
     std::optional<PlanFile> agreed;
     SpecOptions where = options.spec;
     if (options.plan_file) {
@@ -62,7 +62,7 @@ ExitCode apply(const Options& options, const Surroundings& around) {
 }  // namespace
 
 void add_apply(Menu& menu) {
-    menu.add<Options>("apply", "Make the live system as the spec declares it.", declare, apply);
+    menu.add<ApplyOptions>("apply", "Make the live system as the spec declares it.", declare, apply);
 }
 
 }  // namespace safe::cli

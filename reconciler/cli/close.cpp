@@ -58,12 +58,12 @@ Result<model::Report> close_until_closed(Convergence& convergence, const specs::
 
 namespace {
 
-struct Options {
+struct CloseOptions {
     SpecOptions spec;
     bool cancel_tasks = false;
 };
 
-void declare(CLI::App& app, Options& options) {
+void declare(CLI::App& app, CloseOptions& options) {
     add_safe(app, options.spec);
     app.add_flag("--cancel-tasks", options.cancel_tasks, "end the tasks that keep it open, whosever they are");
 }
@@ -86,7 +86,7 @@ Result<void> send_everybody_out(const specs::SafeSpec& spec, People& people, boo
     return people.store().close(cancel_tasks, people.now());
 }
 
-ExitCode close(const Options& options, const Surroundings& around) {
+ExitCode close(const CloseOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     const driver::Places places = places_of(*spec, options.spec);
@@ -108,6 +108,6 @@ ExitCode close(const Options& options, const Surroundings& around) {
 
 }  // namespace
 
-void add_close(Menu& menu) { menu.add<Options>("close", "Close the safe, whatever it takes.", declare, close); }
+void add_close(Menu& menu) { menu.add<CloseOptions>("close", "Close the safe, whatever it takes.", declare, close); }
 
 }  // namespace safe::cli

@@ -11,26 +11,27 @@ namespace {
 
 using base::Result;
 
-struct Options {
+struct DiscardStateOptions {
     SpecOptions spec;
     std::string vm;
     bool yes = false;
 };
 
-void declare(CLI::App& app, Options& options) {
+void declare(CLI::App& app, DiscardStateOptions& options) {
     app.add_option("vm", options.vm, "the virtual machine")->option_text("VM")->required();
     add_safe(app, options.spec);
     app.add_flag("--yes", options.yes, "do not ask");
 }
 
-Result<void> agreed(const Options& options, const std::stop_token& stop) {
+Result<void> agreed(const DiscardStateOptions& options, const std::stop_token& stop) {
     return ask_consent({.attempt = "discard the saved state of",
                         .object = options.vm,
                         .text = fmt::format("lose for ever what {} had in memory?", options.vm)},
                        options.yes, options.spec.format, stop);
 }
 
-Result<std::string> discard(const Options& options, const specs::SafeSpec& spec, const Surroundings& around) {
+Result<std::string> discard(const DiscardStateOptions& options, const specs::SafeSpec& spec,
+                            const Surroundings& around) {
     const driver::Places places = places_of(spec, options.spec);
     const driver::KeyRing no_key;
     if (Result<void> yes = agreed(options, around.stop); !yes) return base::fail(yes.error());
@@ -39,7 +40,7 @@ Result<std::string> discard(const Options& options, const specs::SafeSpec& spec,
     return around.builtin.discard_state({spec, places, no_key}, options.vm);
 }
 
-ExitCode discard_state(const Options& options, const Surroundings& around) {
+ExitCode discard_state(const DiscardStateOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     const Result<std::string> done = discard(options, *spec, around);
@@ -51,7 +52,8 @@ ExitCode discard_state(const Options& options, const Surroundings& around) {
 }  // namespace
 
 void add_discard_state(Menu& menu) {
-    menu.add<Options>("discard-state", "Give up a VM's saved memory, so that it boots anew.", declare, discard_state);
+    menu.add<DiscardStateOptions>("discard-state", "Give up a VM's saved memory, so that it boots anew.", declare,
+                                  discard_state);
 }
 
 }  // namespace safe::cli

@@ -10,17 +10,17 @@ namespace safe::cli {
 
 namespace {
 
-struct Options {
+struct DoctorOptions {
     std::optional<std::string> file;  // none: the host alone
     Format format = Format::text;
 };
 
-void declare(CLI::App& app, Options& options) {
+void declare(CLI::App& app, DoctorOptions& options) {
     app.add_option("-f,--file", options.file, "fit for this spec")->option_text("FILE");
     add_format(app, options.format);
 }
 
-ExitCode doctor(const Options& options, const Surroundings& /*around*/) {
+ExitCode doctor(const DoctorOptions& options, const Surroundings& /*around*/) {
     std::optional<specs::SafeSpec> spec;
     if (options.file) {
         spec = load({.file = *options.file, .format = options.format, .state_dir = {}});
@@ -37,7 +37,8 @@ ExitCode doctor(const Options& options, const Surroundings& /*around*/) {
 }  // namespace
 
 void add_doctor(Menu& menu) {
-    menu.add<Options>("doctor", "Tell whether this host is fit to be a hypervisor. Changes nothing.", declare, doctor);
+    menu.add<DoctorOptions>("doctor", "Tell whether this host is fit to be a hypervisor. Changes nothing.", declare,
+                            doctor);
 }
 
 }  // namespace safe::cli

@@ -26,7 +26,7 @@ view::Tone tone_of(Verdict verdict) {
 }
 
 /// Names of processes and devices are other people's: nothing of them may steer the terminal.
-std::string printable(std::string text) {
+std::string one_line(std::string text) {
     std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');
     while (text.ends_with(' ')) text.pop_back();
     return text;
@@ -46,14 +46,14 @@ std::string findings_text(const verify::Report& report, std::string_view proved,
     for (const Finding& finding : report.findings) {
         out += fmt::format("{}  {:<{}}  {}\n",
                            paint(tone_of(finding.verdict), fmt::format("{:<7}", to_text(finding.verdict)), style),
-                           finding.subject, widest, printable(finding.found));
+                           finding.subject, widest, one_line(finding.found));
         const std::string indent(9 + widest + 2, ' ');
-        out += indent + paint(view::Tone::quiet, "looked at " + printable(finding.looked_at), style) + "\n";
-        if (!finding.advice.empty()) out += fmt::format("{}→ {}\n", indent, printable(finding.advice));
+        out += indent + paint(view::Tone::quiet, "looked at " + one_line(finding.looked_at), style) + "\n";
+        if (!finding.advice.empty()) out += fmt::format("{}→ {}\n", indent, one_line(finding.advice));
     }
     if (!report.unprotected.empty())
         out += "\n" + paint(view::Tone::strong, "What this state does not protect against", style) + "\n";
-    for (const std::string& limit : report.unprotected) out += "  - " + printable(limit) + "\n";
+    for (const std::string& limit : report.unprotected) out += "  - " + one_line(limit) + "\n";
     const std::string counts =
         fmt::format("{} lines: {} ok, {} at fault, {} unknown", report.findings.size(), count(report, Verdict::ok),
                     count(report, Verdict::fault), count(report, Verdict::unknown));

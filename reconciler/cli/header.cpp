@@ -20,7 +20,7 @@ using members::HeaderClaim;
 using members::SeenHeader;
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct HeaderOptions {
     SpecOptions spec;
     std::string volume;
     std::string user;
@@ -28,12 +28,12 @@ struct Options {
     std::string file;
 };
 
-void declare_list(CLI::App& app, Options& options) {
+void declare_list(CLI::App& app, HeaderOptions& options) {
     app.add_option("volume", options.volume, "a volume of the spec")->option_text("VOLUME")->required();
     add_safe(app, options.spec);
 }
 
-void declare_vouched(CLI::App& app, Options& options) {
+void declare_vouched(CLI::App& app, HeaderOptions& options) {
     declare_list(app, options);
     app.add_option("--user", options.user,
                    "the member whose key opens it; not needed for another volume than the vault while that is mounted")
@@ -41,28 +41,20 @@ void declare_vouched(CLI::App& app, Options& options) {
     add_password(app, options.password_fd);
 }
 
-void declare_restore(CLI::App& app, Options& options) {
+void declare_restore(CLI::App& app, HeaderOptions& options) {
     declare_vouched(app, options);
     app.add_option("--from", options.file, "the backup; the best that is kept by default")->option_text("FILE");
 }
 
-void declare_backup(CLI::App& app, Options& options) {
+void declare_backup(CLI::App& app, HeaderOptions& options) {
     declare_list(app, options);
     app.add_option("--out", options.file, "a new file, for root alone")->option_text("FILE")->required();
-}
-
-/// A header is a stranger's text until somebody has vouched for it: nothing in it may move the cursor, or break a JSON
-/// document.
-std::string printable(const std::string& text) {
-    std::string safe_text;
-    for (const char c : text) safe_text += c >= ' ' && c < 127 ? c : '?';
-    return safe_text;
 }
 
 /// The safe's lock, and what is done under it.
 class Desk {
  public:
-    Desk(const Options& options, const specs::SafeSpec& spec, const Surroundings& around)
+    Desk(const HeaderOptions& options, const specs::SafeSpec& spec, const Surroundings& around)
         : options_(options),
           spec_(spec),
           builtin_(around.builtin),
@@ -150,7 +142,7 @@ class Desk {
         return *std::move(password);
     }
 
-    const Options& options_;
+    const HeaderOptions& options_;
     const specs::SafeSpec& spec_;
     const Builtin& builtin_;
     const Passwords passwords_;
@@ -164,21 +156,21 @@ ExitCode report(const Result<std::string>& done, Format format) {
     return success;
 }
 
-ExitCode accept(const Options& options, const Surroundings& around) {
+ExitCode accept(const HeaderOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     return report(Desk(options, *spec, around).vouch([](HeaderCare& care) { return care.to_accept(); }),
                   options.spec.format);
 }
 
-ExitCode restore(const Options& options, const Surroundings& around) {
+ExitCode restore(const HeaderOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     return report(Desk(options, *spec, around).vouch([&](HeaderCare& care) { return care.to_restore(options.file); }),
                   options.spec.format);
 }
 
-ExitCode back_up(const Options& options, const Surroundings& around) {
+ExitCode back_up(const HeaderOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     return report(Desk(options, *spec, around).back_up(), options.spec.format);
@@ -186,7 +178,7 @@ ExitCode back_up(const Options& options, const Surroundings& around) {
 
 void print_text(const std::vector<SeenHeader>& all) {
     for (const SeenHeader& seen : all) {
-        fmt::print("{:<9} {}\n", seen.what, printable(seen.place));
+        fmt::print("{:<9} {}\n", seen.what, printable(seen.place.string()));
         fmt::print("          {}\n", printable(seen.verdict));
         if (!seen.sequence) continue;
         std::string members;
@@ -216,7 +208,7 @@ void print_json(const std::string& volume, const std::vector<SeenHeader>& all) {
     fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-ExitCode list(const Options& options, const Surroundings& around) {
+ExitCode list_headers(const HeaderOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     const Desk desk(options, *spec, around);
@@ -231,11 +223,12 @@ ExitCode list(const Options& options, const Surroundings& around) {
 
 void add_header(Menu& menu) {
     Menu below = menu.group("header", "LUKS headers of volumes: what is kept of them, and what is trusted.");
-    below.add<Options>("list", "Show the header on the device and what is kept of it.", declare_list, list);
-    below.add<Options>("accept", "Put a header that has changed on record, with a member's key.", declare_vouched,
-                       accept);
-    below.add<Options>("backup", "Write the header on the device to a new file.", declare_backup, back_up);
-    below.add<Options>("restore", "Write a kept header back, with a member's key.", declare_restore, restore);
+    below.add<HeaderOptions>("list", "Show the header on the device and what is kept of it.", declare_list,
+                             list_headers);
+    below.add<HeaderOptions>("accept", "Put a header that has changed on record, with a member's key.", declare_vouched,
+                             accept);
+    below.add<HeaderOptions>("backup", "Write the header on the device to a new file.", declare_backup, back_up);
+    below.add<HeaderOptions>("restore", "Write a kept header back, with a member's key.", declare_restore, restore);
 }
 
 }  // namespace safe::cli

@@ -16,12 +16,12 @@ using base::Result;
 
 constexpr std::size_t longest_reason = 500;
 
-struct Options {
+struct LockOptions {
     SpecOptions spec;
     std::string reason;
 };
 
-void declare(CLI::App& app, Options& options) {
+void declare(CLI::App& app, LockOptions& options) {
     add_safe(app, options.spec);
     app.add_option("--reason", options.reason, "what everybody is told")->option_text("TEXT")->required();
 }
@@ -33,7 +33,7 @@ Result<void> check_reason(const std::string& reason) {
                        fmt::format("one line of at most {} bytes", longest_reason), base::Error::Kind::refused});
 }
 
-ExitCode lock(const Options& options, const Surroundings& around) {
+ExitCode lock(const LockOptions& options, const Surroundings& around) {
     const Format format = options.spec.format;
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
@@ -57,7 +57,7 @@ ExitCode lock(const Options& options, const Surroundings& around) {
 }  // namespace
 
 void add_lock(Menu& menu) {
-    menu.add<Options>("lock", "Lock the safe: close it, cut everybody off, refuse to open.", declare, lock);
+    menu.add<LockOptions>("lock", "Lock the safe: close it, cut everybody off, refuse to open.", declare, lock);
 }
 
 }  // namespace safe::cli

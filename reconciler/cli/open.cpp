@@ -16,7 +16,7 @@ using base::Result;
 /// Whoever opens a safe without a vault: nobody has a key to it.
 constexpr std::string_view without_key = "root";
 
-struct Options {
+struct OpenOptions {
     SpecOptions spec;
     std::string user;  // empty: nobody's key
     std::optional<int> password_fd;
@@ -24,7 +24,7 @@ struct Options {
     bool now = false;
 };
 
-void declare(CLI::App& app, Options& options) {
+void declare(CLI::App& app, OpenOptions& options) {
     add_safe(app, options.spec);
     app.add_option("--user", options.user, "whose key; the password is asked for")->option_text("NAME");
     add_password(app, options.password_fd);
@@ -33,7 +33,7 @@ void declare(CLI::App& app, Options& options) {
 }
 
 /// Judged before anybody is asked for a password.
-Result<std::string> who_opens(const Options& options, const specs::SafeSpec& spec) {
+Result<std::string> who_opens(const OpenOptions& options, const specs::SafeSpec& spec) {
     if (spec.vault() == nullptr) {
         if (options.user.empty() && !options.password_fd) return std::string(without_key);
         return base::fail({"use a key for safe", *spec.safe, "it has no vault: no key opens anything in it",
@@ -49,7 +49,7 @@ Result<std::string> who_opens(const Options& options, const specs::SafeSpec& spe
 
 class Opening {
  public:
-    Opening(const specs::SafeSpec& spec, const Options& options, const Surroundings& around)
+    Opening(const specs::SafeSpec& spec, const OpenOptions& options, const Surroundings& around)
         : spec_(spec), options_(options), around_(around), places_(places_of(spec, options.spec)) {}
 
     Result<model::Report> run() {
@@ -121,13 +121,13 @@ class Opening {
     }
 
     const specs::SafeSpec& spec_;
-    const Options& options_;
+    const OpenOptions& options_;
     const Surroundings& around_;
     driver::Places places_;
     driver::KeyRing keys_;
 };
 
-ExitCode open(const Options& options, const Surroundings& around) {
+ExitCode open(const OpenOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     return exit_code_of(Opening(*spec, options, around).run(), options.spec.format);
@@ -135,6 +135,6 @@ ExitCode open(const Options& options, const Surroundings& around) {
 
 }  // namespace
 
-void add_open(Menu& menu) { menu.add<Options>("open", "Open the safe with a member's key.", declare, open); }
+void add_open(Menu& menu) { menu.add<OpenOptions>("open", "Open the safe with a member's key.", declare, open); }
 
 }  // namespace safe::cli

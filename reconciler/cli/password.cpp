@@ -15,7 +15,7 @@ namespace {
 using base::Result;
 using base::Secret;
 
-constexpr std::size_t size_limit = 1024;
+constexpr std::size_t longest_password = 1024;
 
 std::unexpected<base::Error> unreadable(std::string cause, std::string advice) {
     return base::fail(
@@ -50,7 +50,7 @@ class Silence {
 
 /// One line, byte by byte, so that nothing behind it is taken away from whoever reads next.
 Result<Secret> Passwords::read_line(int descriptor) const {
-    Result<Secret> line = Secret::of_size(size_limit);
+    Result<Secret> line = Secret::of_size(longest_password);
     if (!line) return line;
     std::size_t size = 0;
     for (;;) {
@@ -61,7 +61,7 @@ Result<Secret> Passwords::read_line(int descriptor) const {
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return unreadable(base::errno_text(errno), "check the descriptor given with --password-fd");
         if (got == 0 || next == std::byte{'\n'}) break;
-        if (size == size_limit) {
+        if (size == longest_password) {
             base::wipe({&next, 1});
             return unreadable("it is longer than 1024 bytes", "give the password alone on its line");
         }

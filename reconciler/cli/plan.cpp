@@ -11,14 +11,14 @@ namespace safe::cli {
 
 namespace {
 
-struct Options {
+struct PlanOptions {
     SpecOptions spec;
     std::optional<specs::WantedMode> mode;
     bool exit_code = false;
     std::optional<std::string> out;
 };
 
-void declare(CLI::App& app, Options& options) {
+void declare(CLI::App& app, PlanOptions& options) {
     add_safe(app, options.spec);
     add_mode(app, options.mode, "as if the spec said this mode");
     app.add_flag("--exit-code", options.exit_code,
@@ -26,7 +26,7 @@ void declare(CLI::App& app, Options& options) {
     app.add_option("--out", options.out, "keep the plan, for: safectl apply FILE")->option_text("FILE");
 }
 
-ExitCode plan(const Options& options, const Surroundings& around) {
+ExitCode plan(const PlanOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     const driver::Places places = places_of(*spec, options.spec);
@@ -52,7 +52,7 @@ ExitCode plan(const Options& options, const Surroundings& around) {
 }  // namespace
 
 void add_plan(Menu& menu) {
-    menu.add<Options>("plan", "Show what apply would do. Reads the live system, changes nothing.", declare, plan);
+    menu.add<PlanOptions>("plan", "Show what apply would do. Reads the live system, changes nothing.", declare, plan);
 }
 
 }  // namespace safe::cli

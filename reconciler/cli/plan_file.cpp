@@ -9,9 +9,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int version = 1;
-constexpr std::string_view kind = "plan-file";
-constexpr std::size_t size_limit = std::size_t{256} << 20;
+constexpr int plan_file_version = 1;
+constexpr std::string_view plan_file_kind = "plan-file";
+constexpr std::size_t largest_plan_file = std::size_t{256} << 20;
 
 std::unexpected<base::Error> malformed(const std::string& path, std::string cause) {
     return base::fail({"read the plan file", path, std::move(cause), "make it again with: safectl plan --out " + path});
@@ -27,19 +27,19 @@ std::optional<specs::WantedMode> parse_mode(const std::string& text) {
 }  // namespace
 
 base::Result<void> write_plan_file(const std::string& path, const PlanFile& file) {
-    Json document{{"version", version}, {"kind", kind}, {"spec_file", file.spec_file}};
+    Json document{{"version", plan_file_version}, {"kind", plan_file_kind}, {"spec_file", file.spec_file}};
     if (file.mode) document["mode"] = to_text(*file.mode);
     document["plan"] = Json::parse(file.plan);
     return base::replace_file(path, document.dump(2) + "\n", 0600);
 }
 
 base::Result<PlanFile> read_plan_file(const std::string& path) {
-    const base::Result<std::string> content = base::read_file(path, size_limit);
+    const base::Result<std::string> content = base::read_file(path, largest_plan_file);
     if (!content) return base::fail(content.error());
     const Json document = Json::parse(*content, nullptr, false);
-    if (!document.is_object() || !document.contains("kind") || document["kind"] != kind)
+    if (!document.is_object() || !document.contains("kind") || document["kind"] != plan_file_kind)
         return malformed(path, "it is not a plan file");
-    if (!document.contains("version") || document["version"] != version)
+    if (!document.contains("version") || document["version"] != plan_file_version)
         return malformed(path, "it is of another version");
     if (!document.contains("plan") || !document.contains("spec_file") || !document["spec_file"].is_string())
         return malformed(path, "parts of it are missing");

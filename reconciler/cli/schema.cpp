@@ -7,21 +7,23 @@
 namespace safe::cli {
 namespace {
 
-struct Options {
+struct SchemaOptions {
     bool reference = false;
 };
 
-void declare(CLI::App& app, Options& options) {
+void declare(CLI::App& app, SchemaOptions& options) {
     app.add_flag("--reference", options.reference, "print the reference in Markdown instead");
 }
 
-ExitCode schema(const Options& options, const Surroundings& /*around*/) {
+ExitCode schema(const SchemaOptions& options, const Surroundings& /*around*/) {
     fmt::print("{}", options.reference ? specs::reference_markdown() : specs::json_schema());
     return success;
 }
 
 }  // namespace
 
-void add_schema(Menu& menu) { menu.add<Options>("schema", "Print the JSON Schema of safe.yaml.", declare, schema); }
+void add_schema(Menu& menu) {
+    menu.add<SchemaOptions>("schema", "Print the JSON Schema of safe.yaml.", declare, schema);
+}
 
 }  // namespace safe::cli

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -42,6 +43,12 @@ view::Style style_of(int descriptor) {
     const bool wanted =
         (no_colour == nullptr || *no_colour == '\0') && terminal != nullptr && std::string_view(terminal) != "dumb";
     return {.colour = wanted && ::isatty(descriptor) == 1};
+}
+
+std::string printable(std::string_view text) {
+    std::string safe_text(text);
+    std::ranges::replace_if(safe_text, [](char c) { return c < ' ' || c > '~'; }, '?');
+    return safe_text;
 }
 
 void print_error(const base::Error& error, Format format) {

@@ -130,8 +130,6 @@ Result<State> look(const specs::SafeSpec& spec, const driver::Places& places, co
     return state;
 }
 
-void declare(CLI::App& app, SpecOptions& options) { add_safe(app, options); }
-
 ExitCode status(const SpecOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options);
     if (!spec) return failure;
@@ -149,7 +147,7 @@ ExitCode status(const SpecOptions& options, const Surroundings& around) {
 }  // namespace
 
 void add_status(Menu& menu) {
-    menu.add<SpecOptions>("status", "Mode, people, tasks, volumes, VMs, and what is left to do.", declare, status);
+    menu.add<SpecOptions>("status", "Mode, people, tasks, volumes, VMs, and what is left to do.", add_safe, status);
 }
 
 }  // namespace safe::cli

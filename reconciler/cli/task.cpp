@@ -11,7 +11,7 @@ namespace {
 
 using base::Result;
 
-struct Options {
+struct TaskOptions {
     SpecOptions spec;
     std::string name;
     std::string length;  // only to add
@@ -19,14 +19,14 @@ struct Options {
     std::optional<int> password_fd;
 };
 
-void declare_one(CLI::App& app, Options& options) {
+void declare_one(CLI::App& app, TaskOptions& options) {
     app.add_option("name", options.name, "of the task")->option_text("NAME")->required();
     add_safe(app, options.spec);
     app.add_option("--user", options.user, "who asks; their password is asked for")->option_text("USER")->required();
     add_password(app, options.password_fd);
 }
 
-void declare_add(CLI::App& app, Options& options) {
+void declare_add(CLI::App& app, TaskOptions& options) {
     declare_one(app, options);
     app.add_option("--for", options.length, "how long: 90m, 6h, 2d; 7 days at most")->option_text("TIME")->required();
 }
@@ -35,7 +35,7 @@ void declare_list(CLI::App& app, SpecOptions& options) { add_safe(app, options);
 
 /// The store, once `user` is known to be who they say. What they ask for is judged before they are asked for a
 /// password.
-Result<std::string> ask(const Options& options, const specs::SafeSpec& spec, const Surroundings& around,
+Result<std::string> ask(const TaskOptions& options, const specs::SafeSpec& spec, const Surroundings& around,
                         const std::function<Result<void>(const intent::Snapshot&, const intent::Now&)>& judge,
                         const std::function<Result<std::string>(People&)>& carry_out) {
     const driver::Places places = places_of(spec, options.spec);
@@ -52,7 +52,7 @@ Result<std::string> ask(const Options& options, const specs::SafeSpec& spec, con
     return carry_out(*people);
 }
 
-Result<std::string> add_it(const Options& options, const specs::SafeSpec& spec, const Surroundings& around) {
+Result<std::string> add_it(const TaskOptions& options, const specs::SafeSpec& spec, const Surroundings& around) {
     const Result<std::chrono::seconds> length = intent::parse_length(options.length);
     if (!length) return base::fail(length.error());
     intent::Task task;
@@ -69,7 +69,7 @@ Result<std::string> add_it(const Options& options, const specs::SafeSpec& spec, 
     });
 }
 
-Result<std::string> cancel_it(const Options& options, const specs::SafeSpec& spec, const Surroundings& around) {
+Result<std::string> cancel_it(const TaskOptions& options, const specs::SafeSpec& spec, const Surroundings& around) {
     const auto judge = [&](const intent::Snapshot& intent, const intent::Now& /*now*/) -> Result<void> {
         Result<intent::Task> task = intent::may_cancel(spec, intent, options.name, options.user);
         return task ? Result<void>{} : base::fail(task.error());
@@ -81,7 +81,7 @@ Result<std::string> cancel_it(const Options& options, const specs::SafeSpec& spe
 }
 
 template <auto Do>
-ExitCode task(const Options& options, const Surroundings& around) {
+ExitCode task(const TaskOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     const Result<std::string> done = Do(options, *spec, around);
@@ -90,7 +90,7 @@ ExitCode task(const Options& options, const Surroundings& around) {
     return success;
 }
 
-ExitCode list(const SpecOptions& options, const Surroundings& /*around*/) {
+ExitCode list_tasks(const SpecOptions& options, const Surroundings& /*around*/) {
     const std::optional<specs::SafeSpec> spec = load(options);
     if (!spec) return failure;
     const Result<intent::Snapshot> intent = intent::Store::read(places_of(*spec, options).state_dir());
@@ -117,9 +117,9 @@ ExitCode list(const SpecOptions& options, const Surroundings& /*around*/) {
 
 void add_task(Menu& menu) {
     Menu group = menu.group("task", "What keeps the safe open with nobody connected.");
-    group.add<Options>("add", "Keep the safe open for a while, or extend that.", declare_add, task<add_it>);
-    group.add<SpecOptions>("list", "The tasks that run.", declare_list, list);
-    group.add<Options>("cancel", "End a task of one's own; a super-user, anybody's.", declare_one, task<cancel_it>);
+    group.add<TaskOptions>("add", "Keep the safe open for a while, or extend that.", declare_add, task<add_it>);
+    group.add<SpecOptions>("list", "The tasks that run.", declare_list, list_tasks);
+    group.add<TaskOptions>("cancel", "End a task of one's own; a super-user, anybody's.", declare_one, task<cancel_it>);
 }
 
 }  // namespace safe::cli

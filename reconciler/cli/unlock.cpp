@@ -12,13 +12,13 @@ namespace {
 
 using base::Result;
 
-struct Options {
+struct UnlockOptions {
     SpecOptions spec;
     std::string user;
     std::optional<int> password_fd;
 };
 
-void declare(CLI::App& app, Options& options) {
+void declare(CLI::App& app, UnlockOptions& options) {
     add_safe(app, options.spec);
     app.add_option("--user", options.user, "a super-user; their password is asked for")
         ->option_text("NAME")
@@ -27,8 +27,8 @@ void declare(CLI::App& app, Options& options) {
 }
 
 /// Whether there was one.
-Result<bool> lift(const Options& options, const specs::SafeSpec& spec, People& people, const driver::Setting& setting,
-                  const Surroundings& around) {
+Result<bool> lift(const UnlockOptions& options, const specs::SafeSpec& spec, People& people,
+                  const driver::Setting& setting, const Surroundings& around) {
     if (Result<const specs::UserSpec*> user = intent::known_super_user(spec, options.user); !user)
         return base::fail(user.error());
     const Result<intent::Snapshot> intent = people.store().snapshot();
@@ -41,7 +41,7 @@ Result<bool> lift(const Options& options, const specs::SafeSpec& spec, People& p
     return true;
 }
 
-ExitCode unlock(const Options& options, const Surroundings& around) {
+ExitCode unlock(const UnlockOptions& options, const Surroundings& around) {
     const Format format = options.spec.format;
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
@@ -72,7 +72,7 @@ ExitCode unlock(const Options& options, const Surroundings& around) {
 }  // namespace
 
 void add_unlock(Menu& menu) {
-    menu.add<Options>("unlock", "Lift a lock with a super-user's key; the safe stays closed.", declare, unlock);
+    menu.add<UnlockOptions>("unlock", "Lift a lock with a super-user's key; the safe stays closed.", declare, unlock);
 }
 
 }  // namespace safe::cli

@@ -16,7 +16,7 @@ namespace {
 using base::Result;
 using base::Secret;
 
-struct Options {
+struct UserEnrolOptions {
     SpecOptions spec;
     std::string user;
     std::string sponsor;
@@ -24,7 +24,8 @@ struct Options {
 };
 
 /// Asked for twice on a terminal, where nobody sees what they type.
-Result<Secret> read_new_password(const Options& options, const specs::SafeSpec& spec, const Passwords& passwords) {
+Result<Secret> read_new_password(const UserEnrolOptions& options, const specs::SafeSpec& spec,
+                                 const Passwords& passwords) {
     Result<Secret> password = passwords.next("new password of " + options.user);
     if (!password) return password;
     if (const auto hint = members::hint_about(password->view(), options.user, *spec.safe))
@@ -44,11 +45,11 @@ struct Typed {
     Secret password;
 };
 
-const std::string& sponsor_of(const Options& options) {
+const std::string& sponsor_of(const UserEnrolOptions& options) {
     return options.sponsor.empty() ? options.user : options.sponsor;
 }
 
-Result<Typed> read_to_enrol(const Options& options, const specs::SafeSpec& spec, const Passwords& passwords) {
+Result<Typed> read_to_enrol(const UserEnrolOptions& options, const specs::SafeSpec& spec, const Passwords& passwords) {
     Result<Secret> key = passwords.next("password of " + sponsor_of(options));
     if (!key) return base::fail(key.error());
     if (sponsor_of(options) == options.user) return Typed{*std::move(key), Secret()};
@@ -57,7 +58,7 @@ Result<Typed> read_to_enrol(const Options& options, const specs::SafeSpec& spec,
     return Typed{*std::move(key), *std::move(password)};
 }
 
-Result<Typed> read_to_change(const Options& options, const specs::SafeSpec& spec, const Passwords& passwords) {
+Result<Typed> read_to_change(const UserEnrolOptions& options, const specs::SafeSpec& spec, const Passwords& passwords) {
     Result<Secret> key = passwords.next("present password of " + options.user);
     if (!key) return base::fail(key.error());
     Result<Secret> password = read_new_password(options, spec, passwords);
@@ -67,7 +68,7 @@ Result<Typed> read_to_change(const Options& options, const specs::SafeSpec& spec
 
 /// Takes the safe's lock after the last password is typed: whoever sits at a prompt keeps nobody from closing it.
 Result<members::Done> with_passwords(
-    const Options& options, const specs::SafeSpec& spec, const Surroundings& around, const auto& read,
+    const UserEnrolOptions& options, const specs::SafeSpec& spec, const Surroundings& around, const auto& read,
     const std::function<Result<members::Done>(const members::Parts&, const Typed&)>& work) {
     Result<MemberDesk> desk = MemberDesk::open(spec, options.spec, around);
     if (!desk) return base::fail(desk.error());
@@ -79,7 +80,7 @@ Result<members::Done> with_passwords(
     return (*office)->carry_out([&](const members::Parts& parts) { return work(parts, *typed); });
 }
 
-ExitCode enrol(const Options& options, const Surroundings& around) {
+ExitCode enrol(const UserEnrolOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     const auto work = [&](const members::Parts& parts, const Typed& typed) {
@@ -89,7 +90,7 @@ ExitCode enrol(const Options& options, const Surroundings& around) {
                        options.spec.format);
 }
 
-ExitCode passwd(const Options& options, const Surroundings& around) {
+ExitCode passwd(const UserEnrolOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     const auto work = [&](const members::Parts& parts, const Typed& typed) {
@@ -99,14 +100,14 @@ ExitCode passwd(const Options& options, const Surroundings& around) {
                        options.user + " has a new password", options.spec.format);
 }
 
-void declare_passwd(CLI::App& app, Options& options) {
+void declare_passwd(CLI::App& app, UserEnrolOptions& options) {
     app.add_option("name", options.user, "a member")->option_text("NAME")->required();
     add_safe(app, options.spec);
     app.add_option("--password-fd", options.password_fd, "read the passwords from this descriptor, one a line")
         ->option_text("N");
 }
 
-void declare_enrol(CLI::App& app, Options& options) {
+void declare_enrol(CLI::App& app, UserEnrolOptions& options) {
     declare_passwd(app, options);
     app.add_option("--sponsor", options.sponsor,
                    "the member whose password opens the vault; left out for somebody who has a keyslot already")
@@ -116,9 +117,12 @@ void declare_enrol(CLI::App& app, Options& options) {
 }  // namespace
 
 void add_user_enrol(Menu& menu) {
-    menu.add<Options>("enrol", "Give a member of the spec a keyslot, with a sponsor's password.", declare_enrol, enrol);
+    menu.add<UserEnrolOptions>("enrol", "Give a member of the spec a keyslot, with a sponsor's password.",
+                               declare_enrol, enrol);
 }
 
-void add_user_passwd(Menu& menu) { menu.add<Options>("passwd", "Change a member's password.", declare_passwd, passwd); }
+void add_user_passwd(Menu& menu) {
+    menu.add<UserEnrolOptions>("passwd", "Change a member's password.", declare_passwd, passwd);
+}
 
 }  // namespace safe::cli

@@ -14,13 +14,6 @@ namespace {
 using members::RollEntry;
 using Row = std::array<std::string, 5>;
 
-/// What a name in the header or the directory may hold that a terminal would obey.
-std::string printable(const std::string& text) {
-    std::string safe_text;
-    for (const char c : text) safe_text += c >= ' ' && c < 127 ? c : '?';
-    return safe_text;
-}
-
 Row row_of(const RollEntry& entry, bool directory_known) {
     std::string slots;
     for (const members::Keyslot& keyslot : entry.keyslots)
@@ -72,9 +65,7 @@ void print_json(const members::Roll& roll) {
     fmt::print("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-void declare(CLI::App& app, SpecOptions& options) { add_safe(app, options); }
-
-ExitCode list(const SpecOptions& options, const Surroundings& around) {
+ExitCode list_members(const SpecOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options);
     if (!spec) return failure;
     const base::Result<MemberDesk> desk = MemberDesk::open(*spec, options, around);
@@ -90,7 +81,7 @@ ExitCode list(const SpecOptions& options, const Surroundings& around) {
 }  // namespace
 
 void add_user_list(Menu& menu) {
-    menu.add<SpecOptions>("list", "Show who is a member, and who can open the safe.", declare, list);
+    menu.add<SpecOptions>("list", "Show who is a member, and who can open the safe.", add_safe, list_members);
 }
 
 }  // namespace safe::cli

@@ -10,26 +10,26 @@
 namespace safe::cli {
 namespace {
 
-struct Options {
+struct UserRevokeOptions {
     SpecOptions spec;
     std::string user;
     bool yes = false;
 };
 
-void declare(CLI::App& app, Options& options) {
+void declare(CLI::App& app, UserRevokeOptions& options) {
     app.add_option("name", options.user, "whom")->option_text("NAME")->required();
     add_safe(app, options.spec);
     app.add_flag("--yes", options.yes, "do not ask");
 }
 
-base::Result<void> ask(const Options& options, const std::stop_token& stop) {
+base::Result<void> ask(const UserRevokeOptions& options, const std::stop_token& stop) {
     return ask_consent({.attempt = "revoke",
                         .object = options.user,
                         .text = fmt::format("take away {}'s keyslot and account?", options.user)},
                        options.yes, options.spec.format, stop);
 }
 
-ExitCode revoke(const Options& options, const Surroundings& around) {
+ExitCode revoke(const UserRevokeOptions& options, const Surroundings& around) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     if (const base::Result<void> asked = ask(options, around.stop); !asked)
@@ -53,7 +53,7 @@ ExitCode revoke(const Options& options, const Surroundings& around) {
 }  // namespace
 
 void add_user_revoke(Menu& menu) {
-    menu.add<Options>("revoke", "Take a member's keyslot and account away.", declare, revoke);
+    menu.add<UserRevokeOptions>("revoke", "Take a member's keyslot and account away.", declare, revoke);
 }
 
 }  // namespace safe::cli

@@ -8,8 +8,6 @@ namespace safe::cli {
 
 namespace {
 
-void declare(CLI::App& app, SpecOptions& options) { add_spec(app, options); }
-
 ExitCode validate(const SpecOptions& options, const Surroundings& /*around*/) {
     const std::optional<specs::SafeSpec> spec = load(options);
     if (!spec) return failure;
@@ -21,7 +19,8 @@ ExitCode validate(const SpecOptions& options, const Surroundings& /*around*/) {
 }  // namespace
 
 void add_validate(Menu& menu) {
-    menu.add<SpecOptions>("validate", "Judge a spec: syntax, types, domain rules. Touches nothing.", declare, validate);
+    menu.add<SpecOptions>("validate", "Judge a spec: syntax, types, domain rules. Touches nothing.", add_spec,
+                          validate);
 }
 
 }  // namespace safe::cli

@@ -10,17 +10,17 @@ namespace safe::cli {
 
 namespace {
 
-struct Options {
+struct VerifyOptions {
     SpecOptions spec;
     std::optional<specs::WantedMode> mode;
 };
 
-void declare(CLI::App& app, Options& options) {
+void declare(CLI::App& app, VerifyOptions& options) {
     add_safe(app, options.spec);
     add_mode(app, options.mode, "the state to prove");
 }
 
-ExitCode verify(const Options& options, const Surroundings& /*around*/) {
+ExitCode verify(const VerifyOptions& options, const Surroundings& /*around*/) {
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     const driver::Places places = places_of(*spec, options.spec);
@@ -38,7 +38,7 @@ ExitCode verify(const Options& options, const Surroundings& /*around*/) {
 }  // namespace
 
 void add_verify(Menu& menu) {
-    menu.add<Options>("verify", "Prove the state by looking at the machine. Changes nothing.", declare, verify);
+    menu.add<VerifyOptions>("verify", "Prove the state by looking at the machine. Changes nothing.", declare, verify);
 }
 
 }  // namespace safe::cli

@@ -12,9 +12,10 @@
 namespace safe::verify {
 namespace {
 
-constexpr std::string_view table = "/var/lib/nfs/etab";
+constexpr std::string_view export_table = "/var/lib/nfs/etab";
 /// The second is the same cache where the nfsd filesystem is not mounted.
-constexpr std::array<std::string_view, 3> places{table, "/proc/fs/nfsd/exports", "/proc/net/rpc/nfsd.export/content"};
+constexpr std::array<std::string_view, 3> places{export_table, "/proc/fs/nfsd/exports",
+                                                 "/proc/net/rpc/nfsd.export/content"};
 
 struct Wanted {
     std::string path;
@@ -65,10 +66,10 @@ std::vector<Finding> check_exports(const Scene& scene) {
         const Seen<std::string> text = scene.system.read(place);
         if (!text) lines.unknown(std::string(place), text.error());
         if (!text.there()) continue;
-        if (place != table) ++read;
+        if (place != export_table) ++read;
         const std::vector<Export> exports = parse_exports(text.value());
         count += exports.size();
-        if (place == table) declared = exports;
+        if (place == export_table) declared = exports;
         for (const Export& there : exports) {
             if (!is_below(there.path, scene.places.mount_root().string())) continue;
             if (std::ranges::any_of(wanted,
@@ -89,12 +90,13 @@ std::vector<Finding> check_exports(const Scene& scene) {
         const std::string text = fmt::format("volume {} to {} ({}), {}", one.volume, one.vm, one.client,
                                              one.read_only ? "read-only" : "read-write");
         if (std::ranges::any_of(declared, [&](const Export& there) { return same(one, there); }))
-            lines.ok(std::string(table), text);
+            lines.ok(std::string(export_table), text);
         else
-            lines.fault(std::string(table), "not exported: " + text, "safectl apply");
+            lines.fault(std::string(export_table), "not exported: " + text, "safectl apply");
     }
     if (lines.clean() && wanted.empty())
-        lines.ok(fmt::format("{} and the kernel's table", table), fmt::format("{} exports, none of this safe", count));
+        lines.ok(fmt::format("{} and the kernel's table", export_table),
+                 fmt::format("{} exports, none of this safe", count));
     return lines.take();
 }
 

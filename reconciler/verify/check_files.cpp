@@ -15,9 +15,9 @@ namespace fs = std::filesystem;
 
 constexpr int deepest = 6;  // below our own folders nothing lies deeper
 
-class Judge {
+class FileJudge {
  public:
-    Judge(const Scene& scene, Lines& lines) : scene_(scene), lines_(lines) {}
+    FileJudge(const Scene& scene, Lines& lines) : scene_(scene), lines_(lines) {}
 
     void judge_records() {
         const fs::path records = scene_.places.headers("x").parent_path();
@@ -159,7 +159,7 @@ class Judge {
 
 std::vector<Finding> check_files(const Scene& scene) {
     Lines lines("files");
-    Judge judge(scene, lines);
+    FileJudge judge(scene, lines);
     judge.judge_records();
     judge.judge_secrets();
     judge.judge_strays();

@@ -21,9 +21,9 @@ constexpr std::string_view implied = "implied/";
 /// "users-to-desktop" of "users-to-desktop: tcp/22".
 std::string declared_name(const FirewallRule& rule) { return rule.comment.substr(0, rule.comment.find(": ")); }
 
-class Judge {
+class FirewallJudge {
  public:
-    Judge(const Scene& scene, const FirewallTable& table, std::string name, std::string bridge, Lines& lines)
+    FirewallJudge(const Scene& scene, const FirewallTable& table, std::string name, std::string bridge, Lines& lines)
         : scene_(scene), table_(table), name_(std::move(name)), bridge_(std::move(bridge)), lines_(lines) {}
 
     void judge() {
@@ -166,7 +166,7 @@ std::vector<Finding> check_firewall(const Scene& scene) {
     else if (!table.there())
         lines.fault(everywhere, "there is no such table: nothing is held back", "safectl apply");
     else
-        Judge(scene, table.value(), name, *scene.spec.network->bridge, lines).judge();
+        FirewallJudge(scene, table.value(), name, *scene.spec.network->bridge, lines).judge();
     return lines.take();
 }
 

@@ -58,9 +58,9 @@ Result<std::map<std::string, std::uint64_t>> processor_time(const System& system
     return times;
 }
 
-class Judge {
+class GuestJudge {
  public:
-    Judge(const Scene& scene, Lines& lines) : scene_(scene), lines_(lines) {}
+    GuestJudge(const Scene& scene, Lines& lines) : scene_(scene), lines_(lines) {}
 
     void judge(const specs::VmSpec& vm) {
         const bool runs = scene_.open() || *vm.role == specs::Role::service;
@@ -170,7 +170,7 @@ std::vector<Finding> check_guests(const Scene& scene) {
         lines.unknown("/proc/*/cmdline", scene.processes.error());
         return lines.take();
     }
-    Judge judge(scene, lines);
+    GuestJudge judge(scene, lines);
     for (const specs::VmSpec& vm : scene.spec.vms) judge.judge(vm);
     if (!scene.open()) judge.judge_forgotten();
     if (lines.clean() && !scene.open())

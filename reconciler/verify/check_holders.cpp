@@ -13,9 +13,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Search {
+class HolderSearch {
  public:
-    Search(const Scene& scene, Lines& lines) : scene_(scene), lines_(lines) {}
+    HolderSearch(const Scene& scene, Lines& lines) : scene_(scene), lines_(lines) {}
 
     void look_at(const Process& process) {
         const fs::path folder = folder_of(process);
@@ -104,7 +104,7 @@ std::vector<Finding> check_holders(const Scene& scene) {
         lines.unknown(everywhere, scene.estate ? scene.processes.error() : scene.estate.error());
         return lines.take();
     }
-    Search search(scene, lines);
+    HolderSearch search(scene, lines);
     for (const Process& process : *scene.processes) search.look_at(process);
     if (lines.clean())
         lines.ok(everywhere, fmt::format("{} processes, none holds anything of this safe's closed volumes",

@@ -15,9 +15,9 @@ std::string whose(const MountNamespace& space) {
     return ", in the mount namespace of " + to_text(space.members);
 }
 
-class Judge {
+class MountJudge {
  public:
-    Judge(const Scene& scene, Lines& lines) : scene_(scene), lines_(lines) {}
+    MountJudge(const Scene& scene, Lines& lines) : scene_(scene), lines_(lines) {}
 
     void judge(const MountNamespace& space) {
         for (const Mount& mount : space.mounts) {
@@ -83,7 +83,7 @@ std::vector<Finding> check_mounts(const Scene& scene) {
         return lines.take();
     }
     for (const base::Error& error : scene.mounts->unseen) lines.unknown(everywhere, error);
-    Judge judge(scene, lines);
+    MountJudge judge(scene, lines);
     std::size_t count = 0;
     for (const MountNamespace& space : scene.mounts->namespaces) {
         judge.judge(space);

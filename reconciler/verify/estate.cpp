@@ -27,10 +27,10 @@ std::string without_dashes(std::string text) {
     return text;
 }
 
-class Search {
+class EstateSearch {
  public:
-    Search(const System& system, const driver::Places& places, const BlockDevices& devices,
-           const std::vector<IscsiSession>& sessions, Estate& estate)
+    EstateSearch(const System& system, const driver::Places& places, const BlockDevices& devices,
+                 const std::vector<IscsiSession>& sessions, Estate& estate)
         : system_(system), places_(places), devices_(devices), sessions_(sessions), estate_(estate) {}
 
     void add_forgotten() {
@@ -177,7 +177,7 @@ Estate find_estate(const System& system, const specs::SafeSpec& spec, const driv
     Estate estate;
     for (const specs::VolumeSpec& volume : spec.volumes)
         estate.volumes.push_back({.name = volume.name, .spec = &volume, .wanted = open || stays_open(spec, volume)});
-    Search search(system, places, devices, sessions, estate);
+    EstateSearch search(system, places, devices, sessions, estate);
     search.add_forgotten();
     for (Volume& volume : estate.volumes) search.look_at(volume);
     return estate;

@@ -35,9 +35,9 @@ std::optional<Mount> parse_line(std::string_view line) {
 }
 
 /// Gathers namespaces by their ids.
-class Search {
+class MountSearch {
  public:
-    Search(const System& system, const std::vector<Process>& processes) : system_(system), processes_(processes) {}
+    MountSearch(const System& system, const std::vector<Process>& processes) : system_(system), processes_(processes) {}
 
     Result<Mounts> run() {
         const Seen<std::string> own = system_.link("/proc/self/ns/mnt");
@@ -169,7 +169,7 @@ Result<std::vector<Mount>> parse_mounts(std::string_view mountinfo) {
 }
 
 Result<Mounts> read_mounts(const System& system, const std::vector<Process>& processes) {
-    return Search(system, processes).run();
+    return MountSearch(system, processes).run();
 }
 
 }  // namespace safe::verify

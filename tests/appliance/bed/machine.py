@@ -23,6 +23,8 @@ PROCESSORS = 4
 PAYLOAD_SIZE = OUT_SIZE = 4 << 30
 DISK_SIZE = 1 << 30
 DISKS = 3
+# What Linux says when a processor's timer did not wake who was waiting for it (kernel/rcu/tree_stall.h).
+TIMER_LOST = b"timer wakeup didn't happen"
 
 
 class Lost(Exception):
@@ -233,28 +235,39 @@ class Machine:
 
     def boot(self, limit):
         """Starts, and waits until the machine says that it is ready; it then waits to be told to go on. Emulation seldom, but now and then,
-        ends before the kernel has said a word; nothing of what is tested has run by then, so it is started once more, and that is said."""
+        ends before the kernel has said a word, or loses the timer of a processor, which then sleeps for good, and the kernel complains.
+        Nothing of what is tested has run by then, so it is started once more, and that is said."""
         for again in (True, False):
             heard = self.heard()
             try:
                 self.start()
-                end = time.monotonic() + limit
-                while self.alive() and time.monotonic() < end:
-                    if "ready" in self.control.lines():
-                        return
-                    time.sleep(0.05)
-                if self.alive():
-                    raise Lost(125, f"did not boot within {limit} s")
-                message = f"died while booting: {self.death()}"
+                message = self._wait_until_ready(limit, heard, patient=not again)
+                if message is None:
+                    return
+                lost_by_emulation = self.alive() or self.heard() == heard
             except Lost as lost:
                 if self.alive():
                     raise
-                message = str(lost)
-            if not again or self.heard() > heard:
+                message, lost_by_emulation = str(lost), self.heard() == heard
+            if not again or not lost_by_emulation:
                 raise Lost(125, message)
             print(f"appliance: {message}; started once more", file=sys.stderr)
             self.stop()
             self.boots -= 1
+
+    def _wait_until_ready(self, limit, heard, patient):
+        """None, or what happened instead. Who is not patient does not wait for one whose kernel complains of a lost timer, nor take it for
+        ready: it would be slow in all that follows."""
+        end = time.monotonic() + limit
+        while self.alive() and time.monotonic() < end:
+            if not patient and self.heard() > heard:
+                said = self.console.read_bytes()[heard:]
+                if TIMER_LOST in said:
+                    return "its kernel lost a processor's timer while booting"
+            if "ready" in self.control.lines():
+                return None
+            time.sleep(0.05)
+        return f"did not boot within {limit} s" if self.alive() else f"died while booting: {self.death()}"
 
     def stop(self, power_cut=False):
         """Ends QEMU, and waits for it. A power cut is the end without warning: what QEMU had not written yet is lost."""

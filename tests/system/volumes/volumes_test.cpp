@@ -188,7 +188,7 @@ class Volumes : public ::testing::Test {
     bool guest_mounts(const std::string& vm, const std::string& volume) {
         fs::create_directories(mount_of(vm));
         const auto mounted = base::run_process(
-            {"timeout", "-k", "1", "10", "nsenter", "--net=/run/netns/" + vm, "unshare", "--uts", "/bin/sh", "-c",
+            {"timeout", "-k", "1", "60", "nsenter", "--net=/run/netns/" + vm, "unshare", "--uts", "/bin/sh", "-c",
              "hostname " + vm + " && exec mount -t nfs4 -o vers=4.2,hard,retry=0 10.77.0.1:" +
                  places.mount_point(volume).string() + " " + mount_of(vm).string()});
         return mounted && mounted->status == 0;
