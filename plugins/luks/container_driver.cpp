@@ -247,7 +247,6 @@ class ContainerDriver final : public driver::Driver {
                               .key_bits = *volume.encryption.key_size,
                               .sector_size = device->sector_size(),
                               .device_size = device->size(),
-                              .derived_key = ground_.is_vault(volume),
                               .tokens = {provisioning_token()}};
         const Result<Key> key = first_key(volume, formatting);
         if (!key) return base::fail(key.error());

@@ -133,7 +133,6 @@ class HelperApi final : public Api {
                                  {"cipher", formatting.cipher},
                                  {"key_bits", formatting.key_bits},
                                  {"sector_size", formatting.sector_size},
-                                 {"derived_key", formatting.derived_key},
                                  {"tokens", formatting.tokens}}};
         request.body["key"] = put_key(first, request);
         // As large as the device, and empty: libcryptsetup checks what fits, and only a header is ever written.

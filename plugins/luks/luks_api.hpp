@@ -62,7 +62,6 @@ struct Formatting {
     std::uint64_t key_bits = 0;
     std::uint64_t sector_size = 512;
     std::uint64_t device_size = 0;
-    bool derived_key = true;  // the first keyslot's own derivation: argon2id at low cost; false: pbkdf2 for random keys
     std::vector<Json> tokens = {};
 };
 

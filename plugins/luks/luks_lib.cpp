@@ -21,20 +21,13 @@ using KeyContext = base::UniqueHandle<crypt_keyslot_context, crypt_keyslot_conte
 
 // The passphrase of a member's keyslot is a derived key of 256 bits, that of the others is random: the keyslot's own
 // derivation adds nothing, and costs as little as libcryptsetup allows.
-constexpr crypt_pbkdf_type low_cost{.type = CRYPT_KDF_ARGON2ID,
+constexpr crypt_pbkdf_type low_cost{.type = CRYPT_KDF_PBKDF2,
                                     .hash = "sha256",
                                     .time_ms = 0,
-                                    .iterations = 4,
-                                    .max_memory_kb = 32 * 1024,
-                                    .parallel_threads = 1,
+                                    .iterations = 1000,
+                                    .max_memory_kb = 0,
+                                    .parallel_threads = 0,
                                     .flags = CRYPT_PBKDF_NO_BENCHMARK};
-constexpr crypt_pbkdf_type for_random_keys{.type = CRYPT_KDF_PBKDF2,
-                                           .hash = "sha256",
-                                           .time_ms = 0,
-                                           .iterations = 1000,
-                                           .max_memory_kb = 0,
-                                           .parallel_threads = 0,
-                                           .flags = CRYPT_PBKDF_NO_BENCHMARK};
 constexpr std::uint64_t new_copy_size = 128 * kibibyte;
 constexpr std::uint64_t sector = 512;
 
@@ -154,10 +147,9 @@ class Helper {
         const std::string cipher = body_.at("cipher");
         const auto dash = cipher.find('-');
         const std::uint64_t key_size = body_.at("key_bits").get<std::uint64_t>() / 8;
-        const crypt_pbkdf_type& kdf = body_.at("derived_key").get<bool>() ? low_cost : for_random_keys;
         const std::string subsystem = body_.at("subsystem");
         crypt_params_luks2 parameters{};
-        parameters.pbkdf = &kdf;
+        parameters.pbkdf = &low_cost;
         parameters.sector_size = body_.at("sector_size").get<std::uint32_t>();
         parameters.subsystem = subsystem.c_str();
         // Room for every slot, and the data from the next whole MiB.

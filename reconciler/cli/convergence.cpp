@@ -51,7 +51,7 @@ Result<Convergence> Convergence::begin(const specs::SafeSpec& spec, const driver
 
 Result<Convergence> begin_within(std::chrono::seconds time, const specs::SafeSpec& spec, const driver::Places& places,
                                  const driver::KeyRing& keys, const Surroundings& around) {
-    constexpr auto between_tries = std::chrono::milliseconds(200);
+    constexpr auto between_looks_at_lock = std::chrono::milliseconds(200);
     const auto end = std::chrono::steady_clock::now() + time;
     for (;;) {
         Result<Convergence> convergence = Convergence::begin(spec, places, keys, around);
@@ -59,7 +59,7 @@ Result<Convergence> begin_within(std::chrono::seconds time, const specs::SafeSpe
         // Only that another run is at work passes by itself.
         const bool passes = !convergence && convergence.error().kind == Error::Kind::refused;
         if (!passes || tried_enough) return convergence;
-        std::this_thread::sleep_for(between_tries);
+        std::this_thread::sleep_for(between_looks_at_lock);
     }
 }
 

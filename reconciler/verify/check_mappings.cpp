@@ -7,7 +7,7 @@
 namespace safe::verify {
 namespace {
 
-constexpr std::string_view everywhere = "/sys/block/*/{dm/name,dm/uuid,slaves}";
+constexpr std::string_view all_devices = "/sys/block/*/{dm/name,dm/uuid,slaves}";
 
 std::string where(const BlockDevice& device) { return "/sys/block/" + device.name; }
 
@@ -39,7 +39,7 @@ void judge_wanted(const Scene& scene, const Volume& volume, Lines& lines) {
             lines.ok(where(device), fmt::format("volume {} is opened as {}", volume.name, device.mapping));
     }
     if (!there)
-        lines.fault(std::string(everywhere), fmt::format("volume {} is not opened", volume.name), "safectl apply");
+        lines.fault(std::string(all_devices), fmt::format("volume {} is not opened", volume.name), "safectl apply");
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ void judge_wanted(const Scene& scene, const Volume& volume, Lines& lines) {
 std::vector<Finding> check_mappings(const Scene& scene) {
     Lines lines("mappings");
     if (!scene.estate) {
-        lines.unknown(std::string(everywhere), scene.estate.error());
+        lines.unknown(std::string(all_devices), scene.estate.error());
         return lines.take();
     }
     for (const base::Error& error : scene.estate->unseen) lines.unknown(error.object, error);
@@ -66,7 +66,7 @@ std::vector<Finding> check_mappings(const Scene& scene) {
         }
     }
     if (lines.clean() && !scene.open())
-        lines.ok(std::string(everywhere),
+        lines.ok(std::string(all_devices),
                  fmt::format("{} block devices, none built on {} volumes of this safe", scene.devices->all().size(),
                              scene.estate->volumes.size() - kept));
     return lines.take();

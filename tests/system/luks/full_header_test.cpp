@@ -180,8 +180,11 @@ TEST_F(SmallHeader, AsManyFitAsItsMetadataHasRoomFor) {
         enrol_quickly(there + 1, there + 1);
         ASSERT_FALSE(HasFatalFailure());
     }
-    const auto last = enrol(++there);
-    ASSERT_TRUE(last) << to_text(last.error());
+    // How much one takes is only known once it is there.
+    do {
+        const auto last = enrol(++there);
+        ASSERT_TRUE(last) << to_text(last.error());
+    } while (vault->read().value().room > 1);
     EXPECT_GE(there, 3);
     EXPECT_LT(there, most_members / 2);
     expect_full(there);

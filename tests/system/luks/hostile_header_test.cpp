@@ -90,6 +90,10 @@ TEST_F(HostileHeader, AWipedHeaderIsUnknownNeverBlank) {
 TEST_F(HostileHeader, EachForgeryIsNamedAndRefusedEvenWhenTheRecordAgrees) {
     const auto slot = [](Json& metadata) -> Json& { return metadata["keyslots"]["0"]; };
     const auto segment = [](Json& metadata) -> Json& { return metadata["segments"]["0"]; };
+    const auto argon2id = [&](Json& metadata, int passes, int memory) {
+        Json& kdf = slot(metadata)["kdf"];
+        kdf = {{"type", "argon2id"}, {"time", passes}, {"memory", memory}, {"cpus", 1}, {"salt", kdf["salt"]}};
+    };
     struct Forgery {
         std::string said;
         std::function<void(Json&)> commit;
@@ -97,9 +101,11 @@ TEST_F(HostileHeader, EachForgeryIsNamedAndRefusedEvenWhenTheRecordAgrees) {
     const std::vector<Forgery> forgeries{
         {"null cipher", [&](Json& m) { segment(m)["encryption"] = "cipher_null-ecb"; }},
         {"null cipher", [&](Json& m) { slot(m)["area"]["encryption"] = "cipher_null-ecb"; }},
-        {"passes over", [&](Json& m) { slot(m)["kdf"]["memory"] = 64 * 1024 * 1024; }},
-        {"passes over", [&](Json& m) { slot(m)["kdf"]["time"] = 1000000; }},
-        {"passes over", [&](Json& m) { slot(m)["kdf"]["memory"] = 8; }},
+        {"passes over", [&](Json& m) { argon2id(m, 4, 64 * 1024 * 1024); }},
+        {"passes over", [&](Json& m) { argon2id(m, 1000000, 32 * 1024); }},
+        {"passes over", [&](Json& m) { argon2id(m, 4, 8); }},
+        {"iterations to open", [&](Json& m) { slot(m)["kdf"]["iterations"] = 1; }},
+        {"iterations to open", [&](Json& m) { slot(m)["kdf"]["iterations"] = 2'000'000'000; }},
         {"derives the key", [&](Json& m) { slot(m)["kdf"]["type"] = "argon2i"; }},
         {"re-encryption under way",
          [&](Json& m) { m["config"]["requirements"]["mandatory"] = {"online-reencrypt-v2"}; }},

@@ -120,7 +120,8 @@ TEST_F(MappingTest, OutOfMemoryForTheKeyslotsOwnDerivationToo) {
 #endif
 #endif
     luks::Header dear = world.header().look().header.value();
-    dear.metadata["keyslots"]["0"]["kdf"]["memory"] = 2 * 1024 * 1024;  // KiB; within the policy
+    luks::Json& kdf = dear.metadata["keyslots"]["0"]["kdf"];
+    kdf = {{"type", "argon2id"}, {"time", 4}, {"memory", 2 * 1024 * 1024}, {"cpus", 1}, {"salt", kdf["salt"]}};
     world.forge("vault", dear);
     ASSERT_TRUE(world.header().store().announce(luks::record_of(dear, std::nullopt)));
     ASSERT_TRUE(world.header().store().commit());
