@@ -96,6 +96,8 @@ TEST_F(FirewallOnKernel, ATablePutToSleepIsSeenAndWoken) {
     nft("add table bridge safe-atlas { flags dormant; }");
     const Table asleep = parse_table(api->list("safe-atlas")->value()).value();
     EXPECT_TRUE(asleep.flagged);
+    // libnftables 1.0.6 prints the flag from memory that it has freed, and mostly gets away with it.
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(parse_table(api->list("safe-atlas")->value())->flagged) << i;
     ASSERT_TRUE(api->run(*changes("safe-atlas", &asleep, wanted, Extent::whole_table), Api::Run::commit));
     EXPECT_FALSE(parse_table(api->list("safe-atlas")->value())->flagged);
     EXPECT_THAT(nft("list table bridge safe-atlas"), testing::Not(HasSubstr("dormant")));
