@@ -11,11 +11,13 @@
 
 namespace safe::ldap {
 
-const Values* Entry::find(std::string_view attribute) const {
+Values* Entry::find(std::string_view attribute) {
     const auto found = std::ranges::find_if(
         attributes, [&](const Attribute& candidate) { return same_name(candidate.name, attribute); });
     return found == attributes.end() ? nullptr : &found->values;
 }
+
+const Values* Entry::find(std::string_view attribute) const { return const_cast<Entry*>(this)->find(attribute); }
 
 std::string_view Entry::first(std::string_view attribute) const {
     const Values* values = find(attribute);
@@ -89,20 +91,24 @@ class Modifications {
     std::vector<LDAPMod*> pointers_;
 };
 
-Entry entry_of(LDAP* handle, LDAPMessage* message) {
+Entry entry_of(LDAP* handle, LDAPMessage* message, std::size_t expected) {
     Entry entry;
     BerElement* raw = nullptr;
     berval name{};
     if (ldap_get_dn_ber(handle, message, &raw, &name) != LDAP_SUCCESS) return entry;
     const Element element(raw);
     entry.name.assign(name.bv_val, name.bv_len);
+    entry.attributes.reserve(expected);
     berval attribute{};
     berval* values = nullptr;
     while (ldap_get_attribute_ber(handle, message, raw, &attribute, &values) == LDAP_SUCCESS &&
            attribute.bv_val != nullptr) {
         Attribute& read = entry.attributes.emplace_back();
         read.name.assign(attribute.bv_val, attribute.bv_len);
-        for (const berval* value = values; value != nullptr && value->bv_val != nullptr; ++value)
+        const berval* end = values;
+        while (end != nullptr && end->bv_val != nullptr) ++end;
+        read.values.reserve(static_cast<std::size_t>(end - values));
+        for (const berval* value = values; value != end; ++value)
             read.values.emplace_back(value->bv_val, value->bv_len);
         ber_memfree(values);
         values = nullptr;
@@ -276,7 +282,7 @@ class Server final : public Api {
         switch (ldap_msgtype(message)) {
             case LDAP_RES_SEARCH_ENTRY:
                 ++count;
-                found(entry_of(line_->handle(), message));
+                found(entry_of(line_->handle(), message, query.attributes.size()));
                 return false;
             case LDAP_RES_SEARCH_REFERENCE:
                 return std::unexpected(Failure{Failure::Kind::failed,

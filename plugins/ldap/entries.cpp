@@ -61,7 +61,9 @@ std::span<const std::string_view> classes_of(Kind kind) {
 
 /// "ssh-ed25519 3f2a9c01d8b7": tells keys apart at a glance.
 std::string key_label(std::string_view key) {
-    return fmt::format("{} {}", key.substr(0, key.find(' ')), base::blake2b_hex(key).substr(0, 12));
+    std::string label(key.substr(0, key.find(' ')));
+    label += ' ';
+    return label.append(base::blake2b_hex(key), 0, 12);
 }
 
 /// A value that is there twice counts once.
@@ -75,7 +77,7 @@ Branch branch_of(std::vector<model::Entry> entries) {
 /// What several values look like where one is expected: never equal to a wanted one.
 std::string several(const Values& values) { return fmt::format("{}", fmt::join(values, " and ")); }
 
-model::Value value_of(Shape shape, const Values& values) {
+model::Value value_of(Shape shape, Values&& values) {
     switch (shape) {
         case Shape::text:
             break;
@@ -90,13 +92,14 @@ model::Value value_of(Shape shape, const Values& values) {
         case Shape::keys: {
             std::vector<model::Entry> entries;
             entries.reserve(values.size());
-            for (const std::string& value : values)
-                entries.push_back(shape == Shape::names ? model::Entry{value, true}
-                                                        : model::Entry{key_label(value), value});
+            for (std::string& value : values) {
+                std::string key = shape == Shape::names ? value : key_label(value);
+                entries.push_back({std::move(key), shape == Shape::names ? model::Value(true) : std::move(value)});
+            }
             return branch_of(std::move(entries));
         }
     }
-    return values.size() == 1 ? values.front() : several(values);
+    return values.size() == 1 ? std::move(values.front()) : several(values);
 }
 
 Values values_of(Shape shape, const model::Value* value) {
@@ -174,12 +177,12 @@ Attributes group_attributes(std::string_view safe, std::string_view group, const
     return attributes;
 }
 
-Attributes attributes_of(Kind kind, const Entry& entry) {
+Attributes attributes_of(Kind kind, Entry entry) {
     std::vector<model::Entry> entries;
     entries.reserve(fields_of(kind).size());
     for (const Field& field : fields_of(kind))
-        if (const Values* values = entry.find(field.theirs); values != nullptr && !values->empty())
-            entries.push_back({std::string(field.ours), value_of(field.shape, *values)});
+        if (Values* values = entry.find(field.theirs); values != nullptr && !values->empty())
+            entries.push_back({std::string(field.ours), value_of(field.shape, std::move(*values))});
     // Only what is wrong is worth a word: without a class, its attributes could not be written.
     const Values missing = missing_classes(kind, entry);
     if (!missing.empty()) entries.push_back({"classes-missing", several(missing)});

@@ -25,7 +25,7 @@ class Accounts {
                                                  const std::vector<std::string>& users);
 
 /// What of it is ours, in the same form.
-[[nodiscard]] model::Attributes attributes_of(model::Kind kind, const Entry& entry);
+[[nodiscard]] model::Attributes attributes_of(model::Kind kind, Entry entry);
 
 /// A whole new entry.
 [[nodiscard]] Entry entry_of(const Layout& layout, const model::ResourceId& id, const model::Attributes& wanted);

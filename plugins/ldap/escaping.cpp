@@ -86,7 +86,8 @@ std::optional<NamePart> first_part(std::string_view name) {
 }
 
 bool same_name(std::string_view one, std::string_view other) {
-    return std::ranges::equal(one, other, {}, in_lower_case, in_lower_case);
+    if (one.size() != other.size()) return false;
+    return one == other || std::ranges::equal(one, other, {}, in_lower_case, in_lower_case);
 }
 
 }  // namespace safe::ldap

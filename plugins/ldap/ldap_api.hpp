@@ -46,6 +46,7 @@ struct Entry {
 
     /// The values of an attribute, whose name is compared without regard to case; nullptr when it has none.
     [[nodiscard]] const Values* find(std::string_view attribute) const;
+    [[nodiscard]] Values* find(std::string_view attribute);
     /// Its first value; empty when it has none.
     [[nodiscard]] std::string_view first(std::string_view attribute) const;
 };

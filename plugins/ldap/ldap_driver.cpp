@@ -70,14 +70,15 @@ class LdapDriver final : public driver::Driver {
     [[nodiscard]] model::Snapshot observe(const driver::Scope& scope, const driver::Context& /*context*/) override {
         model::Snapshot snapshot;
         for (const Kind kind : both_kinds) {
-            std::vector<ResourceId> asked;
+            std::vector<const ResourceId*> asked;
             for (const ResourceId& id : scope.ids)
-                if (id.kind == kind) asked.push_back(id);
+                if (id.kind == kind) asked.push_back(&id);
             if (!scope.enumerate && asked.empty()) continue;
-            if (Answer<Observations> looked = look(kind, asked, scope.enumerate, snapshot)) {
-                snapshot.observations.merge(*looked);
+            if (Answer<Found> looked = look(kind, asked, scope.enumerate)) {
+                snapshot.observations.merge(looked->observations);
+                std::ranges::move(looked->warnings, std::back_inserter(snapshot.warnings));
             } else {
-                for (const ResourceId& id : asked) snapshot.observations.insert_or_assign(id, unseen(looked.error()));
+                for (const ResourceId* id : asked) snapshot.observations.insert_or_assign(*id, unseen(looked.error()));
                 snapshot.enumeration_failed = looked.error().error;
             }
         }
@@ -160,11 +161,11 @@ class LdapDriver final : public driver::Driver {
         return model::Unknown{failure.error};
     }
 
-    [[nodiscard]] Observation seen(Kind kind, const Entry& entry) const {
+    [[nodiscard]] Observation seen(Kind kind, Entry entry) const {
         if (!layout_.owns(entry))
             return Foreign{fmt::format("the entry {} does not bear {}={}", entry.name, mark, layout_.safe),
                            "give the user another name, or remove the entry if nobody needs it"};
-        Present present{attributes_of(kind, entry)};
+        Present present;
         if (kind == Kind::account) {
             const std::string_view generation = entry.first(generation_attribute);
             if (!generation.empty()) present.facts.set("generation", generation);
@@ -174,49 +175,49 @@ class LdapDriver final : public driver::Driver {
                     present.needs.push_back(make_id(Kind::account, user));
             std::ranges::sort(present.needs);
         }
+        present.attributes = attributes_of(kind, std::move(entry));
         return present;
     }
 
-    using Observations = std::map<ResourceId, Observation>;
+    struct Found {
+        std::map<ResourceId, Observation> observations;
+        std::vector<std::string> warnings;
+    };
 
-    Answer<Observations> look(Kind kind, std::vector<ResourceId> asked, bool enumerate, model::Snapshot& snapshot) {
-        Observations seen;
-        if (enumerate)
-            if (auto listed = find(kind, equals(mark, layout_.safe), seen, snapshot); !listed)
-                return std::unexpected(std::move(listed.error()));
+    Answer<Found> look(Kind kind, std::vector<const ResourceId*> asked, bool enumerate) {
+        Answer<Found> seen = enumerate ? find(kind, equals(mark, layout_.safe)) : Found();
+        if (!seen) return seen;
         // What is left may still be there and be somebody else's.
-        std::erase_if(asked, [&](const ResourceId& id) { return seen.contains(id); });
-        for (std::span<const ResourceId> left(asked); !left.empty();) {
+        std::erase_if(asked, [&](const ResourceId* id) { return seen->observations.contains(*id); });
+        for (std::span<const ResourceId* const> left(asked); !left.empty();) {
             const auto batch = left.first(std::min(left.size(), names_a_question));
             left = left.subspan(batch.size());
             std::vector<std::string> names;
-            for (const ResourceId& id : batch) names.push_back(equals(naming_attribute(kind), id.name()));
-            if (auto found = find(kind, any_of(names), seen, snapshot); !found)
-                return std::unexpected(std::move(found.error()));
-            for (const ResourceId& id : batch) seen.try_emplace(id, Absent{});
+            for (const ResourceId* id : batch) names.push_back(equals(naming_attribute(kind), id->name()));
+            Answer<Found> found = find(kind, any_of(names));
+            if (!found) return found;
+            seen->observations.merge(found->observations);
+            std::ranges::move(found->warnings, std::back_inserter(seen->warnings));
+            for (const ResourceId* id : batch) seen->observations.try_emplace(*id, Absent{});
         }
         return seen;
     }
 
-    Answer<void> find(Kind kind, std::string filter, Observations& seen, model::Snapshot& snapshot) {
+    Answer<Found> find(Kind kind, std::string filter) {
         const Query query{.base = layout_.unit(kind), .filter = std::move(filter), .attributes = asked_for(kind)};
-        Observations found;
-        std::vector<std::string> warnings;
-        Answer<void> searched = api_->search(query, [&](const Entry& entry) {
+        Found found;
+        Answer<void> searched = api_->search(query, [&](Entry entry) {
             if (std::optional<ResourceId> id = Layout::id_of(kind, entry))
-                found.insert_or_assign(std::move(*id), this->seen(kind, entry));
+                found.observations.insert_or_assign(std::move(*id), seen(kind, std::move(entry)));
             else
-                warnings.push_back(
+                found.warnings.push_back(
                     "an entry of the directory bears our mark under a name that nothing of "
                     "ours can have, and is left alone: " +
                     printable(entry.name));
         });
-        if (!searched && searched.error().kind == Failure::Kind::missing)
-            return {};  // the unit itself is not there yet
-        if (!searched) return searched;
-        seen.empty() ? seen.swap(found) : seen.merge(found);
-        std::ranges::move(warnings, std::back_inserter(snapshot.warnings));
-        return {};
+        if (!searched && searched.error().kind == Failure::Kind::missing) return Found();  // the unit is not there yet
+        if (!searched) return std::unexpected(std::move(searched.error()));
+        return found;
     }
 
     static std::string printable(std::string_view name) {

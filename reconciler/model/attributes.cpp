@@ -9,14 +9,16 @@
 namespace safe::model {
 namespace {
 
+constexpr std::size_t usual_length = 512;
+
 /// Writes trees to the end of one text: there may be tens of thousands of them in a plan.
 class CanonicalWriter {
  public:
     explicit CanonicalWriter(std::string& out) : out_(out) {}
 
     void operator()(bool value) { out_ += value ? "true" : "false"; }
-    void operator()(std::int64_t value) { fmt::format_to(std::back_inserter(out_), "{}", value); }
-    void operator()(Bytes value) { fmt::format_to(std::back_inserter(out_), "{}B", value.count); }
+    void operator()(std::int64_t value) { out_ += fmt::format_int(value).c_str(); }
+    void operator()(Bytes value) { (out_ += fmt::format_int(value.count).c_str()) += 'B'; }
     /// Between quotes, with every quote and backslash escaped: nothing else can end it early.
     void operator()(const std::string& value) {
         out_ += '"';
@@ -91,6 +93,7 @@ bool Branch::operator==(const Branch& other) const = default;
 
 std::string canonical_text(const Branch& branch) {
     std::string out;
+    out.reserve(usual_length);
     CanonicalWriter{out}(branch);
     return out;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace safe::planning {
@@ -33,7 +34,11 @@ model::Refusal refuse_cost(const Step& step, Disruption limit) {
 
 // --- users
 
-using Names = std::set<std::string>;
+/// How many different ones.
+std::size_t count(std::vector<std::string_view> names) {
+    std::ranges::sort(names);
+    return names.size() - std::ranges::unique(names).size();
+}
 
 /// Accounts and keyslots are named by their user last.
 bool is_access(const model::ResourceId& id) {
@@ -53,41 +58,44 @@ bool is_held(const std::vector<model::Held>& held, const model::ResourceId& id) 
 }
 
 /// What was seen to be there. What nobody could look at does not count as a user who stays.
-std::vector<model::ResourceId> seen_accesses(const model::Plan& plan) {
+std::vector<const model::ResourceId*> seen_accesses(const model::Plan& plan) {
     static const std::string absent = digest(model::Observation(model::Absent{}));
-    std::vector<model::ResourceId> seen;
+    std::vector<const model::ResourceId*> seen;
     for (const auto& [id, observed] : plan.observed)
         if (is_access(id) && observed != absent && !is_held(plan.unknown, id) && !is_held(plan.deferred, id))
-            seen.push_back(id);
+            seen.push_back(&id);
     return seen;
 }
 
 void guard_users(model::Plan& plan, const Limits& limits) {
-    Names all;
-    Names leaving;
+    std::vector<std::string_view> accesses;
+    std::vector<std::string_view> lost;
     int keyslots = 0;
     int keyslots_leaving = 0;
     const std::set<model::ResourceId> going = removals(plan);
-    for (const model::ResourceId& id : seen_accesses(plan)) {
+    for (const model::ResourceId* access : seen_accesses(plan)) {
+        const model::ResourceId& id = *access;
         const bool removed = going.contains(id);
-        all.insert(id.name());
-        if (removed) leaving.insert(id.name());
+        accesses.push_back(id.name());
+        if (removed) lost.push_back(id.name());
         if (id.kind != model::Kind::keyslot) continue;
         ++keyslots;
         if (removed) ++keyslots_leaving;
     }
+    const std::size_t users = count(std::move(accesses));
+    const std::size_t leaving = count(std::move(lost));
     const auto refuse = [&](std::string cause, std::string advice) {
         plan.refusals.push_back(
             {.subject = "users",
              .error = {.attempt = "take away the access of",
-                       .object = std::to_string(leaving.size()) + " of " + std::to_string(all.size()) + " users",
+                       .object = std::to_string(leaving) + " of " + std::to_string(users) + " users",
                        .cause = std::move(cause),
                        .advice = std::move(advice),
                        .kind = base::Error::Kind::refused}});
     };
     if (keyslots_leaving > 0 && keyslots_leaving == keyslots)
         refuse("nobody could open the vault any more", "keep somebody who is enrolled, or enrol somebody else first");
-    if (!limits.allow_mass_removal && leaving.size() * 3 > all.size())
+    if (!limits.allow_mass_removal && leaving * 3 > users)
         refuse("that is more than a third of them at once",
                "look again at users: in the spec; if that is meant, apply with --allow-mass-removal");
 }

@@ -1,6 +1,7 @@
 #include "reconciler/planning/planner.hpp"
 
 #include <algorithm>
+#include <future>
 
 #include "reconciler/planning/difference.hpp"
 #include "reconciler/planning/graph.hpp"
@@ -13,6 +14,14 @@ namespace {
 using model::Plan;
 using model::Resource;
 
+constexpr std::size_t many = 1000;
+
+std::map<model::ResourceId, std::string> digests_of(const std::map<model::ResourceId, model::Observation>& observed) {
+    std::map<model::ResourceId, std::string> digests;
+    for (const auto& [id, observation] : observed) digests.emplace_hint(digests.end(), id, digest(observation));
+    return digests;
+}
+
 Plan heading(const Question& question) {
     Plan plan;
     plan.safe = question.safe;
@@ -23,8 +32,6 @@ Plan heading(const Question& question) {
     for (const Resource& resource : question.desired)
         if (resource.presence == model::Presence::present)
             plan.notes.insert(plan.notes.end(), resource.notes.begin(), resource.notes.end());
-    for (const auto& [id, observation] : question.observed)
-        plan.observed.emplace_hint(plan.observed.end(), id, digest(observation));
     for (const auto& [kind, error] : question.blind)
         if (std::ranges::find(plan.blind, error) == plan.blind.end()) plan.blind.push_back(error);
     return plan;
@@ -33,10 +40,15 @@ Plan heading(const Question& question) {
 }  // namespace
 
 Plan make_plan(const Question& question, const Assessor& assessor) {
+    // Beside the judgement: for thousands of accounts one takes as long as the other.
+    const auto when = question.observed.size() < many ? std::launch::deferred : std::launch::async;
+    std::future<std::map<model::ResourceId, std::string>> digests =
+        std::async(when, [&question] { return digests_of(question.observed); });
     Plan plan = heading(question);
     const Graph graph(question.desired, question.observed);
     const std::vector<Verdict> verdicts = judge(graph, question, assessor, plan);
     order_steps(graph, verdicts, question, assessor, plan);
+    plan.observed = digests.get();
     return plan;
 }
 

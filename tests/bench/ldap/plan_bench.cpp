@@ -1,5 +1,6 @@
-// What a plan with nothing to do costs, beside a bare paged search of the same entries by libldap in the same run. Ends
-// with 1 when a plan takes more than 1.3 times as long. usage: bench_ldap [ACCOUNTS...]
+// What a plan with nothing to do costs, beside bare paged searches of the same entries in the same run: by ldapsearch,
+// as a person would, and by libldap with nothing read of what comes. Ends with 1 when a plan takes more than 1.3 times
+// as long as ldapsearch. usage: bench_ldap [ACCOUNTS...]
 #include <fmt/format.h>
 #include <ldap.h>
 
@@ -129,9 +130,10 @@ bool compare(std::size_t accounts) {
     const double bare = median(bares);
     const double whole = median(wholes);
     const double program = median(programs);
-    fmt::print("{:>6} accounts: bare paged search {:.1f} ms (as ldapsearch: {:.1f} ms), plan {:.1f} ms, ratio {:.2f}\n",
-               accounts, bare, program, whole, whole / bare);
-    return whole <= 1.3 * bare;
+    fmt::print(
+        "{:>6} accounts: plan {:.1f} ms, ldapsearch {:.1f} ms, ratio {:.2f}; libldap alone {:.1f} ms, ratio {:.2f}\n",
+        accounts, whole, program, whole / program, bare, whole / bare);
+    return whole <= 1.3 * program;
 }
 
 }  // namespace
