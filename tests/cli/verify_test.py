@@ -105,7 +105,8 @@ class Verify(Checked):
         self.assertEqual(self.tree(), before)
 
     def test_nobody_else_than_root_proves_anything(self):
-        if os.geteuid() != 0:
+        # Root of a namespace that has no other users (tests/run --quick) is not enough.
+        if os.geteuid() != 0 or int(pathlib.Path("/proc/self/uid_map").read_text().split()[2]) <= 65534:
             self.skipTest("becoming nobody needs root")
         self.folder.chmod(0o755)
         program = self.folder / "safectl"
