@@ -1,6 +1,7 @@
 #include "reconciler/verify/firewall_listing.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 namespace safe::verify {
@@ -14,20 +15,47 @@ std::string text_in(const Json& object, const char* key) {
     return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+std::unexpected<base::Error> no_listing(const std::vector<std::string>& command) {
+    return base::fail({.attempt = "read the answer of",
+                       .object = fmt::format("{}", fmt::join(command, " ")),
+                       .cause = "it is no listing, or too long"});
+}
+
+Result<std::string> ask(const System& system, const std::vector<std::string>& command) {
+    Result<base::Finished> answer = system.run(command);
+    if (!answer) return base::fail(answer.error());
+    if (answer->status != 0)
+        return base::fail({.attempt = "run",
+                           .object = fmt::format("{}", fmt::join(command, " ")),
+                           .cause = answer->errors,
+                           .advice = "run as root"});
+    return std::move(answer->output);
+}
+
 /// The objects of a listing.
 Result<Json> list(const System& system, std::vector<std::string> what) {
     std::vector<std::string> command{"nft", "-j", "list"};
     command.insert(command.end(), what.begin(), what.end());
-    const Result<base::Finished> answer = system.run(command);
+    const Result<std::string> answer = ask(system, command);
     if (!answer) return base::fail(answer.error());
-    std::string shown;
-    for (const std::string& word : command) shown += (shown.empty() ? "" : " ") + word;
-    if (answer->status != 0)
-        return base::fail({.attempt = "run", .object = shown, .cause = answer->errors, .advice = "run as root"});
-    Json parsed = Json::parse(answer->output, nullptr, false);
+    Json parsed = Json::parse(*answer, nullptr, false);
     if (!parsed.is_object() || !parsed.contains("nftables") || !parsed["nftables"].is_array())
-        return base::fail({.attempt = "read the answer of", .object = shown, .cause = "it is no listing, or too long"});
+        return no_listing(command);
     return std::move(parsed["nftables"]);
+}
+
+/// The table without its chains. Not by JSON, in which nft 1.0.6 prints a flag from memory that it has freed.
+Seen<FirewallTable> read_table(const System& system, const std::string& name) {
+    const std::string heading = "table bridge " + name;
+    const Result<std::string> tables = ask(system, {"nft", "list", "tables", "bridge"});
+    if (!tables) return base::fail(tables.error());
+    if (("\n" + *tables).find("\n" + heading + "\n") == std::string::npos) return std::nullopt;
+    const std::vector<std::string> command{"nft", "list", "table", "bridge", name};
+    const Result<std::string> table = ask(system, command);
+    if (!table) return base::fail(table.error());
+    const std::string begin = heading + " {\n";
+    if (!table->starts_with(begin)) return no_listing(command);
+    return FirewallTable{.flagged = table->substr(begin.size()).starts_with("\tflags ")};
 }
 
 /// Every text and number in a value: an address, a set of interfaces, a range.
@@ -65,25 +93,21 @@ std::vector<std::string> listing_of(const std::string& table, const std::string&
 }
 
 Seen<FirewallTable> read_firewall(const System& system, const std::string& table) {
-    const Result<Json> tables = list(system, {"tables", "bridge"});
-    if (!tables) return base::fail(tables.error());
-    std::optional<FirewallTable> found;
-    for (const Json& object : *tables)
-        if (object.is_object() && object.contains("table") && text_in(object["table"], "name") == table)
-            found = FirewallTable{.flagged = object["table"].contains("flags")};
-    if (!found) return std::nullopt;
+    Seen<FirewallTable> seen = read_table(system, table);
+    if (!seen.there()) return seen;
+    FirewallTable& found = seen.value();
     const Result<Json> chains = list(system, {"chains", "bridge"});
     if (!chains) return base::fail(chains.error());
     for (const Json& object : *chains)
         if (object.is_object() && object.contains("chain") && text_in(object["chain"], "table") == table)
-            found->chains[text_in(object["chain"], "name")].hook = text_in(object["chain"], "hook");
-    for (auto& [name, chain] : found->chains) {
+            found.chains[text_in(object["chain"], "name")].hook = text_in(object["chain"], "hook");
+    for (auto& [name, chain] : found.chains) {
         const Result<Json> rules = list(system, listing_of(table, name));
         if (!rules) return base::fail(rules.error());
         for (const Json& object : *rules)
             if (object.is_object() && object.contains("rule")) chain.rules.push_back(rule_of(object["rule"]));
     }
-    return *std::move(found);
+    return seen;
 }
 
 }  // namespace safe::verify

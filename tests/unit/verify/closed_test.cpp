@@ -369,10 +369,19 @@ TEST_F(Closed, FramesThatDoNotEnterBase) {
 TEST_F(Closed, NoTableAndNoAnswer) {
     host.no_table();
     EXPECT_THAT(found(), ElementsAre(HasSubstr("fault firewall: there is no such table")));
-    host.answers("nft -j list tables bridge", "Operation not permitted", 1);
+    host.answers("nft list tables bridge", "Operation not permitted", 1);
     EXPECT_THAT(found(), ElementsAre(StartsWith("unknown firewall")));
-    host.answers("nft -j list tables bridge", R"({"nftables": [{"table": )");
+    host.answers("nft list tables bridge", "table bridge safe-atlas\n");
+    EXPECT_THAT(found(), IsEmpty());
+    host.answers("nft -j list chains bridge", R"({"nftables": [{"chain": )");
     EXPECT_THAT(found(), ElementsAre(StartsWith("unknown firewall")));
+    host.answers("nft list table bridge safe-atlas", "");
+    EXPECT_THAT(found(), ElementsAre(StartsWith("unknown firewall")));
+}
+
+TEST_F(Closed, ATablePutToSleep) {
+    host.answers("nft list table bridge safe-atlas", "table bridge safe-atlas {\n\tflags dormant\n\n\tchain base {\n");
+    EXPECT_THAT(found(), ElementsAre(HasSubstr("fault firewall: table safe-atlas is flagged dormant")));
 }
 
 TEST_F(Closed, LockedHasItsOwnRulesAndNoOthers) {

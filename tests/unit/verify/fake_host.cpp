@@ -171,10 +171,10 @@ System FakeHost::system() const {
 }
 
 std::optional<std::string> FakeHost::list_firewall(const std::string& command) const {
+    if (command == "nft list tables bridge") return table_ ? "table bridge safe-atlas\n" : "table bridge other\n";
+    if (command == "nft list table bridge safe-atlas") return "table bridge safe-atlas {\n\tchain base {\n\t}\n}\n";
     Json out = Json::array({{{"metainfo", {{"json_schema_version", 1}}}}});
-    if (command == "nft -j list tables bridge") {
-        if (table_) out.push_back({{"table", {{"family", "bridge"}, {"name", "safe-atlas"}}}});
-    } else if (command == "nft -j list chains bridge") {
+    if (command == "nft -j list chains bridge") {
         for (const auto& [chain, hook] : hooks_) {
             Json object{{"family", "bridge"}, {"table", "safe-atlas"}, {"name", chain}};
             if (!hook.empty()) object["hook"] = hook;
