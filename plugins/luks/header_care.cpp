@@ -250,7 +250,7 @@ class LuksHeaderCare final : public members::HeaderCare {
         if (!mounted) return base::fail(mounted.error());
         if (!*mounted) {
             told.push_back("the vault is not mounted: a member's key is proved on it instead of this volume's own");
-            const Result<Taken> of_vault = ground_.header(*vault).take_for_trying();
+            const Result<Taken> of_vault = ground_.header(*vault).take_kept_for_trying();
             if (!of_vault) return base::fail(of_vault.error());
             return trial_on(*of_vault, vault->name);
         }

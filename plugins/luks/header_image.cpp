@@ -245,6 +245,15 @@ std::uint64_t end_of_areas(const Header& header) {
     return areas && *areas <= limit ? 2 * header.copy_size + *areas : 0;
 }
 
+std::uint64_t end_of_keyslots(const Header& header) {
+    std::uint64_t end = 2 * header.copy_size;
+    for (const auto& [slot, content] : object_in(header.metadata, "keyslots").items()) {
+        const Json& area = object_in(content, "area");
+        end = std::max(end, number_in(area, "offset").value_or(0) + number_in(area, "size").value_or(0));
+    }
+    return std::min(end, end_of_areas(header));
+}
+
 std::optional<std::uint64_t> number_in(const Json& object, std::string_view key) {
     const std::string text = text_in(object, key);
     std::uint64_t number = 0;

@@ -68,6 +68,8 @@ struct Copies {
 
 /// Where keyslot areas end, in bytes from the start of the device; 0 when the metadata does not say.
 [[nodiscard]] std::uint64_t end_of_areas(const Header& header);
+/// Where the last keyslot ends that there is, which is long before that: no key is tried on what lies behind.
+[[nodiscard]] std::uint64_t end_of_keyslots(const Header& header);
 
 /// A number that LUKS2 keeps as text ("16777216"); nullopt for anything else.
 [[nodiscard]] std::optional<std::uint64_t> number_in(const Json& object, std::string_view key);

@@ -31,7 +31,7 @@ Result<Taken> VolumeHeader::take_unrecorded() const {
                               ? Error{"find a header on", device_.string(), "there is none", "", Error::Kind::refused}
                               : seen.error);
     }
-    const Result<std::string> image = image_of(*copies->header, *device);
+    const Result<std::string> image = image_of(*copies->header, *device, Areas::all);
     if (!image) return base::fail(image.error());
     return judge_image(*image);
 }

@@ -19,7 +19,6 @@ using base::Result;
 namespace fs = std::filesystem;
 
 constexpr std::size_t record_limit = std::size_t{8} << 20U;
-constexpr std::size_t image_limit = std::size_t{64} << 20U;
 constexpr std::size_t images_kept = 8;
 constexpr std::string_view backup_prefix = "backup-";
 constexpr std::string_view replaced_prefix = "replaced-";
@@ -178,8 +177,6 @@ Result<void> HeaderStore::keep(const std::string& image) const {
     if (Result<void> ready = prepare(); !ready) return ready;
     return base::replace_file(kept_file(), image, 0600);
 }
-
-Result<std::string> HeaderStore::kept() const { return base::read_file(kept_file(), image_limit); }
 
 Result<void> HeaderStore::back_up(const std::string& image, std::uint64_t sequence) const {
     if (Result<void> ready = prepare(); !ready) return ready;

@@ -56,7 +56,6 @@ class HeaderStore {
     [[nodiscard]] base::Result<void> withdraw() const;
     /// What the device was just seen to hold: header and keyslot areas.
     [[nodiscard]] base::Result<void> keep(const std::string& image) const;
-    [[nodiscard]] base::Result<std::string> kept() const;
     [[nodiscard]] std::filesystem::path kept_file() const { return folder_ / "header.img"; }
     /// `image` is header and keyslot areas. Keeps the last eight.
     [[nodiscard]] base::Result<void> back_up(const std::string& image, std::uint64_t sequence) const;

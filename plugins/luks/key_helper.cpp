@@ -28,6 +28,8 @@ using base::FileDescriptor;
 using base::Result;
 namespace fs = std::filesystem;
 
+// For libcryptsetup, which insists on all of the areas that a header has room for; of the format, and none of it taken.
+constexpr std::uint64_t largest_image = 2 * copy_sizes.back() + 128 * mebibyte;
 constexpr int above_fixed = 10;  // so that no descriptor is in the place of one that the helper gets
 
 Failure failure(std::string attempt, std::string object, std::string cause, std::string advice = {},
@@ -189,7 +191,7 @@ class HelperApi final : public Api {
 
  private:
     Outcome<int> slot_of(const std::string& image, const Request& request) {
-        const Result<FileDescriptor> file = memory_file(image, image.size());
+        const Result<FileDescriptor> file = memory_file(image, largest_image);
         if (!file) return std::unexpected(Failure{Failure::Code::other, file.error()});
         const Outcome<Json> answer = ask(*file, request);
         if (!answer) return std::unexpected(answer.error());

@@ -112,7 +112,7 @@ class Api {
 
     /// A header with one keyslot for `first`, touching no device.
     [[nodiscard]] virtual Outcome<std::string> format(const Formatting& formatting, const Key& first) = 0;
-    /// Which slot the key opens.
+    /// Which slot the key opens. Here and in activate, the image may end with the last keyslot.
     [[nodiscard]] virtual Outcome<int> try_key(const std::string& image, const Unlock& unlock) = 0;
     /// A further keyslot with its token, opened once to verify.
     [[nodiscard]] virtual Outcome<std::string> add_keyslot(const std::string& image, const Unlock& sponsor,

@@ -29,13 +29,13 @@ class LuksVaultKeys final : public members::VaultKeys {
     Result<bool> is_made() override { return header_.is_made(); }
 
     Result<members::VaultHeader> read() override {
-        const Result<Taken> taken = header_.take_for_trying();
+        const Result<Taken> taken = header_.take_kept_for_trying();
         if (!taken) return base::fail(taken.error());
         return vault_header_of(taken->header, header_.volume());
     }
 
     Result<std::optional<Keyslot>> prove(std::string_view user, const base::Secret& key) override {
-        const Result<Taken> taken = header_.take_for_trying();
+        const Result<Taken> taken = header_.take_kept_for_trying();
         if (!taken) return base::fail(taken.error());
         return try_member(*api_, *taken, object_, user, key);
     }

@@ -146,8 +146,8 @@ Error VolumeHeader::changed(const std::vector<std::string>& found) const {
         .advice = fmt::format("find out who did it; a member's key confirms it: `safectl header accept {}`", name_)};
 }
 
-Result<std::string> VolumeHeader::image_of(const Header& header, const HeaderDevice& device) const {
-    const std::uint64_t end = end_of_areas(header);
+Result<std::string> VolumeHeader::image_of(const Header& header, const HeaderDevice& device, Areas which) const {
+    const std::uint64_t end = which == Areas::all ? end_of_areas(header) : end_of_keyslots(header);
     Result<std::string> copies = render_both(header);
     if (!copies) return copies;
     Result<std::string> areas = device.read(2 * header.copy_size, end - 2 * header.copy_size);
@@ -157,7 +157,10 @@ Result<std::string> VolumeHeader::image_of(const Header& header, const HeaderDev
     return *copies + *areas;
 }
 
-Result<Taken> VolumeHeader::take() const {
+Result<Taken> VolumeHeader::take() const { return take(Areas::all); }
+Result<Taken> VolumeHeader::take_for_trying() const { return take(Areas::in_use); }
+
+Result<Taken> VolumeHeader::take(Areas areas) const {
     const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::read);
     if (!device) return base::fail(device.error());
     const Result<Copies> copies = device->read_copies();
@@ -167,7 +170,7 @@ Result<Taken> VolumeHeader::take() const {
         return base::fail(seen.error.cause.empty()
                               ? Error{"use", device_.string(), "there is no header of ours on it", "plan again"}
                               : seen.error);
-    Result<std::string> image = image_of(*seen.header, *device);
+    Result<std::string> image = image_of(*seen.header, *device, areas);
     if (!image) return base::fail(image.error());
     return Taken{.header = *std::move(seen.header),
                  .record = *std::move(seen.record),
@@ -175,23 +178,23 @@ Result<Taken> VolumeHeader::take() const {
                  .damage = std::move(seen.damage)};
 }
 
-Result<Taken> VolumeHeader::take_for_trying() const {
+Result<Taken> VolumeHeader::take_kept_for_trying() const {
     const Result<bool> there = HeaderDevice::exists(device_);
     if (!there) return base::fail(there.error());
-    if (*there || !attached_by_session_) return take();
+    if (*there || !attached_by_session_) return take_for_trying();
     const Result<std::optional<Record>> record = store_.record();
     if (!record) return base::fail(record.error());
     const Result<std::optional<Record>> pending = store_.pending();
     if (!pending) return base::fail(pending.error());
-    const Result<std::string> image = store_.kept();
+    const Result<HeaderDevice> kept = HeaderDevice::open(store_.kept_file(), HeaderDevice::Access::read);
+    if (!kept) return base::fail(kept.error());
+    const Result<Header> header = sound(kept->read_copies());
+    if (!header) return base::fail(header.error());
+    const Result<std::string> image = image_of(*header, *kept, Areas::in_use);
     if (!image) return base::fail(image.error());
-    Result<Taken> taken = judge_image(*image);
-    if (!taken) return taken;
     for (const std::optional<Record>* known : {&*record, &*pending})
-        if (*known && differences(taken->header, **known).empty()) {
-            taken->record = **known;
-            return taken;
-        }
+        if (*known && differences(*header, **known).empty())
+            return Taken{.header = *header, .record = **known, .image = *image};
     return base::fail({"try a key on", "container/" + name_, "the copy kept of its header is not the one on record",
                        "attach the volume: open the safe, or apply"});
 }
@@ -209,24 +212,30 @@ Result<bool> VolumeHeader::is_made() const {
     }
 }
 
-Result<Taken> VolumeHeader::judge_image(const std::string& image) const {
-    const Result<Copies> copies = luks::read_copies(reader_of(image));
+std::unexpected<Error> VolumeHeader::no_trust(std::string cause) const {
+    return base::fail({"trust the header of", device_.string(), std::move(cause), "", Error::Kind::refused});
+}
+
+Result<Header> VolumeHeader::sound(const Result<Copies>& copies) const {
     if (!copies) return base::fail(copies.error());
-    const auto refuse = [&](std::string cause) {
-        return base::fail({"trust the header of", device_.string(), std::move(cause), "", Error::Kind::refused});
-    };
-    if (!copies->header) return refuse("it is damaged");
+    if (!copies->header) return no_trust("it is damaged");
     const Header& header = *copies->header;
-    if (header.subsystem != subsystem_) return refuse(fmt::format("it bears the mark {:?}", header.subsystem));
+    if (header.subsystem != subsystem_) return no_trust(fmt::format("it bears the mark {:?}", header.subsystem));
     if (const std::vector<std::string> faults = faults_of(header); !faults.empty())
-        return refuse(fmt::format("it {}", fmt::join(faults, "; it ")));
-    const std::uint64_t end = end_of_areas(header);
-    if (image.size() < end) return refuse("its keyslots are cut off");
-    const Result<std::string> rendered = render_both(header);
+        return no_trust(fmt::format("it {}", fmt::join(faults, "; it ")));
+    return header;
+}
+
+Result<Taken> VolumeHeader::judge_image(const std::string& image) const {
+    const Result<Header> header = sound(luks::read_copies(reader_of(image)));
+    if (!header) return base::fail(header.error());
+    const std::uint64_t end = end_of_areas(*header);
+    if (image.size() < end) return no_trust("its keyslots are cut off");
+    const Result<std::string> rendered = render_both(*header);
     if (!rendered) return base::fail(rendered.error());
-    return Taken{.header = header,
-                 .record = record_of(header, std::nullopt),
-                 .image = *rendered + image.substr(2 * header.copy_size, end - 2 * header.copy_size)};
+    return Taken{.header = *header,
+                 .record = record_of(*header, std::nullopt),
+                 .image = *rendered + image.substr(2 * header->copy_size, end - 2 * header->copy_size)};
 }
 
 /// A change that was written and not yet recorded when somebody ended us is the record from now on.

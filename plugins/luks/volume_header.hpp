@@ -33,7 +33,7 @@ struct Sighting {
     std::string damage = {};                      // of one of the two copies; empty: both are good
 };
 
-/// A header off the device, judged, with its keyslot areas.
+/// A header off the device, judged, with its keyslot areas: all of them, or for trying keys those that are in use.
 struct Taken {
     Header header;
     Record record;
@@ -57,9 +57,10 @@ class VolumeHeader {
     /// An Error unless the header is ours, sound by policy and on record.
     [[nodiscard]] base::Result<Taken> take() const;
 
-    /// The same for trying a key and nothing else: while the volume is not attached, what was last seen on it, provided
-    /// that it is what is on record.
+    /// The same for trying keys and nothing else.
     [[nodiscard]] base::Result<Taken> take_for_trying() const;
+    /// … or, while the volume is not attached, what was last seen on it, provided that it is what is on record.
+    [[nodiscard]] base::Result<Taken> take_kept_for_trying() const;
     /// False when there never was a header of ours: a key can then be neither right nor wrong.
     [[nodiscard]] base::Result<bool> is_made() const;
 
@@ -111,7 +112,13 @@ class VolumeHeader {
     [[nodiscard]] Sighting judge_without(const HeaderDevice& device, const std::optional<Record>& record) const;
     [[nodiscard]] Sighting detached() const;
     [[nodiscard]] base::Error changed(const std::vector<std::string>& found) const;
-    [[nodiscard]] base::Result<std::string> image_of(const Header& header, const HeaderDevice& device) const;
+    [[nodiscard]] std::unexpected<base::Error> no_trust(std::string cause) const;
+    /// Error unless there is a header, sound by policy and with our mark.
+    [[nodiscard]] base::Result<Header> sound(const base::Result<Copies>& copies) const;
+    enum class Areas { all, in_use };
+    [[nodiscard]] base::Result<Taken> take(Areas areas) const;
+    [[nodiscard]] base::Result<std::string> image_of(const Header& header, const HeaderDevice& device,
+                                                     Areas areas) const;
     [[nodiscard]] base::Result<void> write(const HeaderDevice& device, const Taken& fresh) const;
     [[nodiscard]] base::Result<void> may_overwrite(const HeaderDevice& device, const Copies& copies,
                                                    const Taken& backup) const;

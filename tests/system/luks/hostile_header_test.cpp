@@ -246,7 +246,8 @@ TEST_F(HostileHeader, ChangedBetweenCheckAndUseWhatWasCheckedIsUsed) {
     world.renew();
     const auto opened = world.apply(mapping, Action::add);
     EXPECT_TRUE(opened) << to_text(opened.error());
-    EXPECT_EQ(luks::cipher_of(world.header().judge_image(swapper->image).value().header), "aes-xts-plain64");
+    EXPECT_NE(swapper->image.find("aes-xts-plain64"), std::string::npos);
+    EXPECT_EQ(swapper->image.find("cipher_null"), std::string::npos);
     EXPECT_NE(why_unknown().find("null cipher"), std::string::npos) << "the next look sees it";
 }
 
