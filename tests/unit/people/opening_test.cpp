@@ -22,6 +22,15 @@ TEST_F(PeoplesCommands, WhoOpensIsInsideAndWhoClosesSendsEverybodyOut) {
     EXPECT_TRUE(kept().sessions.empty());
 }
 
+TEST_F(PeoplesCommands, WhoGivesTheFirstKeyIsToldWhatIsStillMissing) {
+    EXPECT_THAT(safectl({"open", "--user", "alice"}, "alice's word").out, Not(HasSubstr("enrol")));
+    ASSERT_EQ(safectl({"close"}).code, 0);
+    fs::remove(header());
+    const Said opened = safectl({"open", "--user", "alice", "--now"}, "alice's word");
+    EXPECT_EQ(opened.code, 0) << opened.err;
+    EXPECT_THAT(opened.out, HasSubstr("`safectl user enrol alice`"));
+}
+
 TEST_F(PeoplesCommands, AfterACloseOnlyAPersonsWordOpensAgain) {
     ASSERT_EQ(safectl({"close"}).code, 0);
     const Said held = safectl({"open", "--user", "bob"}, "bob's word");
