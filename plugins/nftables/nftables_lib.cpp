@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <mutex>
-#include <new>
 #include <vector>
 
 #include "plugins/nftables/nftables_api.hpp"
@@ -40,13 +39,7 @@ class LateFree {
     }
 
  private:
-    static void release(void* memory) noexcept {
-        if (freed_ == nullptr) return std::free(memory);
-        try {
-            freed_->push_back(memory);
-        } catch (const std::bad_alloc&) {  // lost rather than used behind its end
-        }
-    }
+    static void release(void* memory) noexcept { freed_ == nullptr ? std::free(memory) : freed_->push_back(memory); }
 
     static thread_local std::vector<void*>* freed_;
     std::vector<void*> mine_;

@@ -46,6 +46,7 @@ void check(const Header& header) {
         const auto offset = number_in(object_in(slot, "area"), "offset");
         const auto size = number_in(object_in(slot, "area"), "size");
         require(offset && size && *offset + *size <= end, "every area lies inside");
+        require(offset && size && *offset + *size <= end_of_keyslots(header), "and before the end of those in use");
     }
     const auto rendered = render_both(header);
     if (!rendered) return;  // a number can be longer in our spelling than in theirs; then it is an error, said and done

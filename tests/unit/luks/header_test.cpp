@@ -31,6 +31,17 @@ TEST(HeaderImage, WhatIsRenderedIsReadBack) {
     EXPECT_TRUE(luks::faults_of(*copies.header).empty()) << luks::faults_of(*copies.header).front();
 }
 
+TEST(HeaderImage, KeyslotsEndLongBeforeTheAreasAndNeverBehindThem) {
+    Header header = sample_header();
+    EXPECT_EQ(luks::end_of_areas(header), 16 * luks::mebibyte);
+    EXPECT_EQ(luks::end_of_keyslots(header), 32768U + 258048U);
+    header.metadata["keyslots"]["7"] = header.metadata["keyslots"]["0"];
+    header.metadata["keyslots"]["7"]["area"]["offset"] = "18446744073709551615";
+    EXPECT_LE(luks::end_of_keyslots(header), luks::end_of_areas(header));
+    header.metadata["keyslots"] = Json::object();
+    EXPECT_EQ(luks::end_of_keyslots(header), 2 * header.copy_size);
+}
+
 TEST(HeaderImage, AnyChangedByteOfOneCopyIsNoticedAndTheOtherCounts) {
     const std::string good = luks::render_both(sample_header()).value();
     const std::uint64_t copy = sample_header().copy_size;
