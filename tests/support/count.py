@@ -14,6 +14,8 @@ def main() -> int:
     for file in sorted(folder.glob("*.xml")):
         for case in ElementTree.parse(file).getroot().iter("testcase"):
             status = case.get("status")
+            if "everything is begun again" in (case.findtext("system-out") or ""):
+                print(f"begun again: {case.get('name')} ({file.stem}): an emulated processor ran wild")
             if status == "run":
                 passed += 1
             elif status == "fail":

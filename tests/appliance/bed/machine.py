@@ -154,6 +154,10 @@ class Machine:
     def console(self):
         return self.folder / "console"
 
+    def said(self):
+        """What is on its console, for people."""
+        return self.console.read_text(errors="replace").replace("\r", "") if self.console.exists() else ""
+
     @property
     def live(self):
         return self.folder / f"live.{self.boots}"
