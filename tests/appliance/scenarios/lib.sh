@@ -54,8 +54,8 @@ beats() { # VM: its console goes on telling that it lives
 boots() { grep -ao 'boot=[^ ]* beat' "/var/lib/safe/atlas/logs/$1.log" | sort -u | wc -l; }
 
 # share_of N: which of N shares of the points at which work can be killed is tried, as K/N: SAFE_FAULT_SHARE, or another one at each turn
-# of these tests, which is every ninth day.
-share_of() { echo "${SAFE_FAULT_SHARE:-$((10#$(date +%j) / 9 % $1))/$1}"; }
+# of these tests, which is every tenth day.
+share_of() { echo "${SAFE_FAULT_SHARE:-$((10#$(date +%j) / 10 % $1))/$1}"; }
 
 # Guests that are probes obey their consoles; examples/images/probe/init says how.
 logs=/var/lib/safe/atlas/logs domain=atlas-
