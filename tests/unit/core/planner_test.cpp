@@ -279,6 +279,18 @@ TEST_F(Planner, TheSameQuestionGivesTheSameBytes) {
     EXPECT_EQ(view::plan_json(plan()), view::plan_json(plan()));
 }
 
+TEST_F(Planner, OfThousandsEachIsDigestedAndOnlyTheDifferenceIsAStep) {
+    for (int i = 0; i < 2000; ++i) {
+        want(make_id(Kind::account, std::to_string(i)), {});
+        there(make_id(Kind::account, std::to_string(i)), {}, i == 1234 ? 2 : 1);
+    }
+    const Plan made = plan();
+    EXPECT_EQ(steps(made), Lines{"change account/1234"});
+    ASSERT_EQ(made.observed.size(), 2000U);
+    const model::Observation seen = model::Present{.attributes = Attributes().set("version", 1), .needs = {}};
+    for (const auto& [id, digest] : made.observed) EXPECT_EQ(digest == model::digest(seen), id.name() != "1234");
+}
+
 TEST_F(Planner, IrreversibleIsRefused) {
     world_.destroys[vm] = "everything on its disk";
     want(vm, {}, 2);
