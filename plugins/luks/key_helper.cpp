@@ -28,7 +28,7 @@ using base::FileDescriptor;
 using base::Result;
 namespace fs = std::filesystem;
 
-// For libcryptsetup, which insists on all of the areas that a header has room for; of the format, and none of it taken.
+// Of the format: for libcryptsetup no area that a header speaks of lies behind the end. Memory is taken for none of it.
 constexpr std::uint64_t largest_image = 2 * copy_sizes.back() + 128 * mebibyte;
 constexpr int above_fixed = 10;  // so that no descriptor is in the place of one that the helper gets
 
