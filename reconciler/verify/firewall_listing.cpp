@@ -53,9 +53,10 @@ Seen<FirewallTable> read_table(const System& system, const std::string& name) {
     const std::vector<std::string> command{"nft", "list", "table", "bridge", name};
     const Result<std::string> table = ask(system, command);
     if (!table) return base::fail(table.error());
-    const std::string begin = heading + " {\n";
-    if (!table->starts_with(begin)) return no_listing(command);
-    return FirewallTable{.flagged = table->substr(begin.size()).starts_with("\tflags ")};
+    // Behind the brace, a table with an owner has a remark of who that is.
+    const std::size_t first_line = table->find('\n');
+    if (!table->starts_with(heading + " {") || first_line == std::string::npos) return no_listing(command);
+    return FirewallTable{.flagged = table->substr(first_line).starts_with("\n\tflags ")};
 }
 
 /// Every text and number in a value: an address, a set of interfaces, a range.
