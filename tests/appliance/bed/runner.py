@@ -22,8 +22,8 @@ from .snapshot import ready
 from .storage import StorageHost
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
-# A kernel that has run wild. Not one that was told to crash, or whose first process ended or found no disk: that is for us to answer.
-RAN_WILD = re.compile(r"Kernel panic - not syncing: (?!sysrq|Attempted to kill init|VFS|No working init)")
+# A kernel whose stacks are no stacks any more. Every other end of it, short memory among them, is for us to answer.
+RAN_WILD = re.compile(r"Kernel panic - not syncing: (corrupted stack|stack-protector|Attempted to kill the idle task)")
 
 
 def shell(command, *arguments):
