@@ -8,7 +8,6 @@
 #include <array>
 #include <initializer_list>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <utility>

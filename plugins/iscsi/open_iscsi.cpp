@@ -35,11 +35,11 @@ bool installed(const std::string& program) {
     });
 }
 
-/// Looks every 50 ms until it is so or the time is over.
+/// Looks every 10 ms until it is so or the time is over.
 bool soon(seconds limit, const std::function<bool()>& is_so) {
     for (const auto end = std::chrono::steady_clock::now() + limit; !is_so();) {
         if (std::chrono::steady_clock::now() >= end) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     return true;
 }

@@ -196,7 +196,7 @@ Result<void> DeepSleep::finish_waking(const Found& found, bool differs) const {
     if (Result<void> cleared = unmark(found); !cleared) return cleared;
     if (found.domain.paused)
         if (Result<void> resumed = api_->resume(found.domain.uuid); !resumed) return resumed;
-    return possible() ? memory_.forget(vm) : Result<void>{};
+    return possible() ? memory_.forget_spent(vm) : Result<void>{};
 }
 
 Result<void> DeepSleep::discard(const Found& found) const {

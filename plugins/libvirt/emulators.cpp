@@ -1,12 +1,16 @@
 #include "plugins/libvirt/emulators.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
 #include <optional>
 #include <string_view>
 #include <system_error>
 
+#include "reconciler/base/file_descriptor.hpp"
 #include "specs/identity.hpp"
 
 namespace safe::libvirt {
@@ -14,12 +18,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// None of a process that has ended, before it is looked at or meanwhile. Not by iterator: that throws then.
-std::vector<std::string> arguments_of(const fs::path& process) {
-    std::ifstream file(process / "cmdline", std::ios::binary);
+/// Nothing of a process that has ended, before it is looked at or meanwhile.
+std::string command_of(const fs::path& process) {
+    const base::FileDescriptor file(::open((process / "cmdline").c_str(), O_RDONLY | O_CLOEXEC));
     std::string text;
-    for (std::array<char, 4096> piece{}; file.read(piece.data(), piece.size()) || file.gcount() > 0;)
-        text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
+    std::array<char, 8192> piece{};
+    while (file) {
+        const ssize_t got = ::read(file.get(), piece.data(), piece.size());
+        if (got <= 0) break;
+        text.append(piece.data(), static_cast<std::size_t>(got));
+    }
+    return text;
+}
+
+std::vector<std::string> arguments_of(const fs::path& process) {
+    const std::string text = command_of(process);
     std::vector<std::string> arguments;
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t end = std::min(text.find('\0', at), text.size());

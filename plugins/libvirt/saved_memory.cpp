@@ -148,16 +148,28 @@ Result<void> SavedMemory::forget(const std::string& vm) const {
     return remove(vm, {saved_ending, record_ending, used_ending, incoming_ending});
 }
 
+Result<void> SavedMemory::forget_spent(const std::string& vm) const {
+    if (Result<void> removed = remove(vm, {saved_ending, incoming_ending}); !removed) return removed;
+    const Result<bool> unlinked = unlink_all(vm, {record_ending, used_ending});
+    return unlinked ? Result<void>{} : base::fail(unlinked.error());
+}
+
 Result<void> SavedMemory::remove(const std::string& vm, std::initializer_list<const char*> extensions) const {
-    bool removed = false;
+    const Result<bool> unlinked = unlink_all(vm, extensions);
+    if (!unlinked) return base::fail(unlinked.error());
+    return *unlinked ? flush_directory() : Result<void>{};
+}
+
+Result<bool> SavedMemory::unlink_all(const std::string& vm, std::initializer_list<const char*> extensions) const {
+    bool any = false;
     for (const char* extension : extensions) {
         const fs::path path = file(vm, extension);
         if (::unlink(path.c_str()) == 0)
-            removed = true;
+            any = true;
         else if (errno != ENOENT)
             return base::fail(file_error("remove", path, errno));
     }
-    return removed ? flush_directory() : Result<void>{};
+    return any;
 }
 
 Result<void> SavedMemory::flush_directory() const {

@@ -58,6 +58,10 @@ class SavedMemory {
     /// Removes everything that lies here of the VM, durably.
     [[nodiscard]] base::Result<void> forget(const std::string& vm) const;
 
+    /// The same for a VM that is awake, whose memory is spent. That much need not reach the disk at once, and does not
+    /// keep people waiting: what a power cut brings back is never restored.
+    [[nodiscard]] base::Result<void> forget_spent(const std::string& vm) const;
+
     /// An Error when the vault could not take the memory of all workspace VMs; what is saved already counts as free,
     /// because it goes when its guest wakes.
     [[nodiscard]] base::Result<void> check_space() const;
@@ -68,6 +72,9 @@ class SavedMemory {
         return layout_.keep().memory / (vm + std::string(extension));
     }
     [[nodiscard]] base::Result<void> remove(const std::string& vm, std::initializer_list<const char*> extensions) const;
+    /// Whether any was there.
+    [[nodiscard]] base::Result<bool> unlink_all(const std::string& vm,
+                                                std::initializer_list<const char*> extensions) const;
     [[nodiscard]] base::Result<void> flush_directory() const;
 
     Layout layout_;

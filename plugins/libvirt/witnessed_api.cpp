@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <mutex>
 #include <optional>
 
 namespace safe::libvirt {
@@ -111,10 +113,35 @@ class WitnessedApi final : public Api {
     const Witness witness_;
 };
 
+/// One listing for everything that is asked within a moment: a look asks four times at once, and a host may have
+/// thousands of processes. An older listing accuses nobody wrongly, for who is in it must run still.
+class RecentEmulators {
+ public:
+    explicit RecentEmulators(std::string safe) : safe_(std::move(safe)) {}
+
+    Result<std::vector<Emulator>> get() {
+        constexpr auto moment = std::chrono::milliseconds(500);
+        const std::scoped_lock lock(mutex_);
+        if (listed_ && Clock::now() - at_ < moment) return *listed_;
+        at_ = Clock::now();
+        Result<std::vector<Emulator>> now = emulators_of(safe_);
+        listed_ = now ? std::optional(*now) : std::nullopt;
+        return now;
+    }
+
+ private:
+    using Clock = std::chrono::steady_clock;
+
+    const std::string safe_;
+    std::mutex mutex_;
+    Clock::time_point at_;
+    std::optional<std::vector<Emulator>> listed_;
+};
+
 }  // namespace
 
 Witness kernel_witness(const std::string& safe) {
-    return {.running = [safe] { return emulators_of(safe); },
+    return {.running = [recent = std::make_shared<RecentEmulators>(safe)] { return recent->get(); },
             .still_runs = [](const Emulator& emulator) { return still_runs(emulator); }};
 }
 

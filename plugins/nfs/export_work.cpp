@@ -126,9 +126,10 @@ Result<void> ExportDriver::rest(const driver::Context& context) {
     return api_->stop();
 }
 
-/// Withdraws the volume from everybody who is not among `kept`, and ends what they hold: a client that is frozen, or
-/// gone, never closes what it has open. A client that is alive may have been answered from the table as it was just
-/// before, so this is done until nothing is left.
+/// Ends what everybody holds who is not among `kept`, for a client that is frozen, or gone, never closes what it has
+/// open, and withdraws the volume from them. That, or a flush when it is withdrawn already, comes last: it closes what
+/// the server keeps open for clients that are gone. A client that is alive may have been answered from the table as it
+/// was just before, so this is done until nothing is left.
 Result<void> ExportDriver::take(const std::string& volume, const Branch* kept, const driver::Context& context) {
     std::string remains;
     for (int round = 0; round < most_rounds; ++round) {
@@ -143,13 +144,10 @@ Result<void> ExportDriver::take(const std::string& volume, const Branch* kept, c
         remains = !holders->empty()  ? fmt::format("the NFS client {} still holds something", holders->front().address)
                   : !cached->empty() ? fmt::format("the kernel still answers {}", cached->front().client)
                                      : fmt::format("it is still exported to {}", granted->front().client);
-        if (!granted->empty())
-            if (auto gone = api_->withdraw(*granted); !gone) return gone;
+        if (auto waited = wait_for_flush(context); !waited) return waited;
         for (const Holder& holder : *holders)
             if (auto ended = api_->expire(holder.id); !ended) return ended;
-        // Last, for it closes what the server keeps open for clients that are gone.
-        if (auto waited = wait_for_flush(context); !waited) return waited;
-        if (auto flushed = api_->flush(); !flushed) return flushed;
+        if (auto gone = granted->empty() ? api_->flush() : api_->withdraw(*granted); !gone) return gone;
     }
     return fail({"withdraw", volume, remains, "look at `exportfs -v` and /proc/fs/nfsd/clients, and apply again"});
 }

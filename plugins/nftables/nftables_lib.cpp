@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -69,16 +70,15 @@ Json list_of(std::string_view kind, Json object) {
 class KernelApi final : public Api {
  public:
     base::Result<std::optional<Json>> list(const std::string& table) override {
-        const std::string object = fmt::format("table bridge {}", table);
-        auto tables = call(list_of("tables", {{"family", "bridge"}}), false, "list", "the tables of nftables");
-        if (!tables) return base::fail(std::move(tables.error()));
-        bool found = false;
-        for (const Json& listed : *tables)
-            found = found || (listed.contains("table") && listed["table"].value("name", "") == table);
-        if (!found) return std::nullopt;
-        auto listed = call(list_of("table", {{"family", "bridge"}, {"name", table}}), false, "list", object);
-        if (!listed) return base::fail(std::move(listed.error()));
-        return *std::move(listed);
+        auto listed = call(list_of("table", {{"family", "bridge"}, {"name", table}}), false, "list",
+                           fmt::format("table bridge {}", table));
+        if (listed) return *std::move(listed);
+        // Only the kernel's whole list tells that it is not there, and not how an error is worded.
+        const auto tables = call(list_of("tables", {{"family", "bridge"}}), false, "list", "the tables of nftables");
+        if (!tables) return base::fail(tables.error());
+        const bool there = std::ranges::any_of(
+            *tables, [&](const Json& one) { return one.contains("table") && one["table"].value("name", "") == table; });
+        return there ? base::Result<std::optional<Json>>(base::fail(std::move(listed.error()))) : std::nullopt;
     }
 
     base::Result<void> run(const Json& commands, Run how) override {

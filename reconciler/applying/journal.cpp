@@ -48,7 +48,7 @@ base::Result<void> Journal::started(const model::Plan& plan) {
     line["mode"] = model::to_text(plan.mode);
     line["spec"] = plan.spec_digest;
     line["steps"] = plan.steps.size();
-    return append(line.dump());
+    return append(line.dump(), Flush::now);
 }
 
 base::Result<void> Journal::step_started(const model::Step& step) {
@@ -56,7 +56,7 @@ base::Result<void> Journal::step_started(const model::Step& step) {
     line["resource"] = to_text(step.resource);
     line["action"] = model::to_text(step.action);
     line["verb"] = step.verb;
-    return append(line.dump());
+    return append(line.dump(), Flush::now);
 }
 
 base::Result<void> Journal::step_ended(const model::Outcome& outcome) {
@@ -65,7 +65,7 @@ base::Result<void> Journal::step_ended(const model::Outcome& outcome) {
     line["action"] = model::to_text(outcome.action);
     line["outcome"] = model::to_text(outcome.what);
     if (outcome.error) line["error"] = to_text(*outcome.error);
-    return append(line.dump(-1, ' ', false, Json::error_handler_t::replace));
+    return append(line.dump(-1, ' ', false, Json::error_handler_t::replace), Flush::with_next);
 }
 
 base::Result<void> Journal::ended(const model::Report& report) {
@@ -73,10 +73,10 @@ base::Result<void> Journal::ended(const model::Report& report) {
     line["rounds"] = report.rounds;
     line["remaining"] = report.remaining.steps.size();
     line["interrupted"] = report.interrupted;
-    return append(line.dump());
+    return append(line.dump(), Flush::now);
 }
 
-base::Result<void> Journal::append(const std::string& text) {
+base::Result<void> Journal::append(const std::string& text, Flush flush) {
     const std::string line = text + "\n";
     const std::lock_guard lock(mutex_);
     std::string_view rest = line;
@@ -86,7 +86,7 @@ base::Result<void> Journal::append(const std::string& text) {
         if (written < 0) return base::fail(journal_error(path_, errno));
         rest.remove_prefix(static_cast<std::size_t>(written));
     }
-    if (::fdatasync(file_.get()) != 0) return base::fail(journal_error(path_, errno));
+    if (flush == Flush::now && ::fdatasync(file_.get()) != 0) return base::fail(journal_error(path_, errno));
     return {};
 }
 

@@ -1,6 +1,7 @@
-// What was done, kept: one JSON object a line, appended and on disk (fdatasync) before it counts as written. A record
-// for people and for finding out what a killed run was doing; nothing is ever decided by reading it. Holds no secrets,
-// because steps hold none. Safe from several threads.
+// What was done, kept: one JSON object a line, appended and on disk (fdatasync) before it counts as written, but for
+// the end of a step, which is on disk with the line after it: when the power fails in between, the step looks cut
+// short. A record for people and for finding out what a killed run was doing; nothing is ever decided by reading it.
+// Holds no secrets, because steps hold none. Safe from several threads.
 #pragma once
 
 #include <filesystem>
@@ -34,7 +35,8 @@ class Journal {
 
  private:
     Journal(base::FileDescriptor file, std::filesystem::path path) : file_(std::move(file)), path_(std::move(path)) {}
-    [[nodiscard]] base::Result<void> append(const std::string& line);
+    enum class Flush { now, with_next };
+    [[nodiscard]] base::Result<void> append(const std::string& line, Flush flush);
 
     base::FileDescriptor file_;
     std::filesystem::path path_;

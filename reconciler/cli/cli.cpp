@@ -15,21 +15,28 @@ namespace {
 class SignalWatch {
  public:
     SignalWatch() {
-        sigemptyset(&signals_);
-        sigaddset(&signals_, SIGINT);
-        sigaddset(&signals_, SIGTERM);
-        pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-        thread_ = std::jthread([this](const std::stop_token& ended) {
-            const timespec while_running{.tv_sec = 0, .tv_nsec = 100'000'000};
+        sigset_t watched;
+        sigemptyset(&watched);
+        for (const int signal : {SIGINT, SIGTERM, over}) sigaddset(&watched, signal);
+        pthread_sigmask(SIG_BLOCK, &watched, nullptr);
+        thread_ = std::jthread([this, watched](const std::stop_token& ended) {
             while (!ended.stop_requested())
-                if (sigtimedwait(&signals_, nullptr, &while_running) > 0) stop_.request_stop();
+                if (const int signal = sigwaitinfo(&watched, nullptr); signal == SIGINT || signal == SIGTERM)
+                    stop_.request_stop();
         });
+    }
+    SignalWatch(const SignalWatch&) = delete;
+    SignalWatch& operator=(const SignalWatch&) = delete;
+    ~SignalWatch() {
+        thread_.request_stop();
+        pthread_kill(thread_.native_handle(), over);  // no command waits at its end for the watch to look by itself
     }
 
     [[nodiscard]] std::stop_token token() const { return stop_.get_token(); }
 
  private:
-    sigset_t signals_{};
+    static constexpr int over = SIGUSR1;
+
     std::stop_source stop_;
     std::jthread thread_;
 };

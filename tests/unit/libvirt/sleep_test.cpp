@@ -125,6 +125,14 @@ TEST_F(Files, WhatWasSpentIsNeverASavedStateAgain) {
         EXPECT_FALSE(memory().look("desk")->saved);
         EXPECT_TRUE(memory().look("desk")->used);
     }
+    write(memory().incoming("desk"), "of a save that was broken off");
+    for (int again = 0; again < 2; ++again) ASSERT_TRUE(memory().forget_spent("desk"));
+    const auto left = memory().look("desk");
+    EXPECT_FALSE(left->incoming || left->saved || left->used);
+    EXPECT_FALSE(fs::exists(keep_.memory / "desk.save.json"));
+    write(memory().incoming("desk"), "memory");
+    ASSERT_TRUE(memory().keep("desk", ""));
+    ASSERT_TRUE(memory().spend("desk"));
     write(memory().incoming("desk"), "libvirt is at work");
     ASSERT_TRUE(memory().clear_for("desk"));
     EXPECT_TRUE(memory().look("desk")->incoming);

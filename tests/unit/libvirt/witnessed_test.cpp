@@ -1,9 +1,14 @@
 // A libvirt that has forgotten what runs is not believed.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "plugins/libvirt/emulators.hpp"
@@ -62,6 +67,27 @@ TEST(Emulators, AreTheSafesOwnOnThisNetworkAndNoOthers) {
 }
 
 TEST(Emulators, ThatCannotBeListedAreAnErrorAndNotNone) { EXPECT_FALSE(emulators_of("atlas", "/nowhere").has_value()); }
+
+TEST(KernelWitness, SeesWhatRunsAndAccusesNobodyWhoHasEndedSinceItLooked) {
+    const std::string safe = fmt::format("witness-{}", ::getpid());
+    FILE* guest = ::popen(fmt::format("exec sh -c 'read line' -name guest={}-desktop,debug-threads=on -uuid {}", safe,
+                                      specs::uuid_of(safe, "desktop"))
+                              .c_str(),
+                          "w");
+    ASSERT_NE(guest, nullptr);
+    const auto there = [&] {
+        const auto found = emulators_of(safe);
+        return found && found->size() == 1;
+    };
+    for (int tries = 0; tries < 500 && !there(); ++tries) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const Witness witness = kernel_witness(safe);
+    const auto api = witnessed(make_libvirt_api("test:///default"), witness);
+    EXPECT_FALSE(api->domains(View::live, Which::all).has_value());
+    ASSERT_EQ(witness.running()->size(), 1U);
+    ::pclose(guest);
+    const auto after = api->domains(View::live, Which::all);
+    EXPECT_TRUE(after.has_value());
+}
 
 class Witnessed : public ::testing::Test {
  protected:
