@@ -6,6 +6,8 @@
 #include <mutex>
 #include <thread>
 
+#include "plugins/libvirt/page_cache.hpp"
+
 namespace safe::libvirt {
 namespace {
 
@@ -83,7 +85,9 @@ Result<bool> DeepSleep::is_active(const Found& found) const {
 
 Result<void> DeepSleep::save(const Found& found, const driver::Context& context) const {
     const Patience patience(*api_, found.domain.uuid, context);
-    return api_->save(found.domain.uuid, memory_.incoming(found.owner.vm).string());
+    const fs::path incoming = memory_.incoming(found.owner.vm);
+    const WriteBehind writing(incoming);
+    return api_->save(found.domain.uuid, incoming.string());
 }
 
 Result<void> DeepSleep::put_to_sleep(const Found& found, const driver::Context& context) const {
@@ -147,6 +151,7 @@ Result<void> DeepSleep::restore_saved(const Found& found) const {
         if (Result<void> kept = memory_.keep(vm, disk_of(found)); !kept) return kept;
     if (Result<void> ours = check_ours(found); !ours) return ours;
     if (Result<void> same = memory_.check_disk(vm, disk_of(found)); !same) return same;
+    const ReadAhead reading(memory_.saved(vm));
     const Result<void> restored = api_->restore(memory_.saved(vm).string());
     if (restored) return {};
     const Result<bool> active = is_active(found);  // by a run that was killed, whose libvirt went on

@@ -1,9 +1,10 @@
 // Puts guests to sleep in the vault and wakes them from there: `suspend: disk`. Every call looks first and does what is
 // missing, so that it may be repeated, or follow one that was killed. The order that makes this safe:
 //
-//   to sleep   pause · mark, live and in the definition · save to desk.save.new (the guest is off now) · flush ·
-//   desk.save to wake    restore, paused · desk.save → desk.save.used, flushed · unmark · resume · remove
-//   desk.save.used
+//   to sleep: pause; mark, live and in the definition; save to desk.save.new (the guest is off now); flush; rename it
+//   to desk.save
+//
+//   to wake: restore, paused; rename desk.save to desk.save.used, flushed; unmark; resume; remove desk.save.used
 //
 // The mark travels inside the saved state, so what is restored and not resumed yet is told from a guest that somebody
 // paused. Holds no state, thread-safe.

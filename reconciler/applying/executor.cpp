@@ -31,7 +31,9 @@ class Run {
         for (const Resource& resource : desired) desired_.emplace(resource.id, &resource);
         for (StepIndex i = 0; i < plan.steps.size(); ++i) {
             const Step& step = plan.steps[i];
-            if (step.waits_for)
+            if (!plan.refusals.empty() && !step.closes())
+                skip(i, {step.verb, to_text(step.resource), "the plan is refused", ""});
+            else if (step.waits_for)
                 skip(i, {step.verb, to_text(step.resource), "it waits for " + *step.waits_for, ""});
             else if (step.rests_on(excluded))
                 skip(i, {step.verb, to_text(step.resource), "it failed before in this run", ""});
@@ -120,7 +122,11 @@ class Run {
         }
         const Clock::time_point start = Clock::now();
         base::Result<void> result = execution_.journal.step_started(step);
-        if (result) result = carry_out(step);
+        // What closes is not kept from it by a full disk; that it is on no record makes it fail all the same.
+        if (result || step.closes()) {
+            base::Result<void> carried_out = carry_out(step);
+            if (!carried_out || result) result = std::move(carried_out);
+        }
         Outcome outcome{step.resource, step.action, step.verb, Outcome::What::done, std::nullopt};
         if (!result) {
             outcome.what = Outcome::What::failed;

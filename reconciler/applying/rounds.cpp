@@ -44,11 +44,16 @@ class Rounds {
         while (!execution_.stop.stop_requested()) {
             if (report_.rounds < patience_.rounds && now.plan.runnable(failed_) > 0)
                 carry_out(now);
-            else if (const Held* held = soon_to_answer(now); held != nullptr && Clock::now() < give_up_)
+            else if (const Held* held = soon_to_answer(now); held != nullptr && Clock::now() < give_up_ &&
+                                                             std::ranges::none_of(now.plan.steps, &model::Step::closes))
                 wait_for(*held);
             else
                 break;
             now = look_and_plan(goal_, execution_.drivers, {.stop = execution_.stop});
+            if (const base::Result<void> still = goal_.still(); !still) {
+                now.plan.refusals.push_back({"mode", still.error()});
+                break;
+            }
         }
         report_.interrupted = execution_.stop.stop_requested();
         report_.remaining = std::move(now.plan);

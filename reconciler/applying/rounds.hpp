@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 
 #include "reconciler/applying/executor.hpp"
 #include "reconciler/planning/guards.hpp"
@@ -16,6 +17,9 @@ struct Goal {
     planning::Limits limits = {};
     bool exactly = false;  // nothing but the plan that was agreed to: what has moved since then is left as it is
     std::vector<model::Refusal> refusals = {};  // found before looking: declared parts for which a plugin is missing
+    /// Asked before each round but the first: an Error when people want something else meanwhile. What it says is then
+    /// among the refusals of what remains.
+    std::function<base::Result<void>()> still = [] { return base::Result<void>{}; };
 };
 
 /// A look and the plan it leads to.
@@ -33,7 +37,8 @@ struct Patience {
     std::chrono::milliseconds between{1'000};     // looks, while it does not
 };
 
-/// Carries out `first` and whatever rounds must follow. A first plan with refusals is not begun. Idempotent.
+/// Carries out `first` and whatever rounds must follow; of a plan with refusals, what closes. While something is left
+/// to close, nothing that is deferred is waited for. Idempotent.
 [[nodiscard]] model::Report apply(const Goal& goal, Planned first, const Execution& execution,
                                   const Patience& patience);
 

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "reconciler/cli/convergence.hpp"
 
 namespace safe::cli {
@@ -32,17 +34,27 @@ void declare(CLI::App& app, ApplyOptions& options) {
 base::Result<model::Report> converge(const specs::SafeSpec& spec, const ApplyOptions& options, const PlanFile* agreed,
                                      const Surroundings& around) {
     const driver::Places places = places_of(spec, options.spec);
-    const base::Result<model::Mode> mode = mode_of(spec, places, agreed != nullptr ? agreed->mode : options.mode);
-    if (!mode) return base::fail(mode.error());
     const driver::KeyRing no_key;
     base::Result<Convergence> convergence = Convergence::begin(spec, places, no_key, around);
     if (!convergence) return base::fail(convergence.error());
+    const auto wanted = [&] { return mode_of(spec, places, agreed != nullptr ? agreed->mode : options.mode); };
+    const base::Result<model::Mode> mode = wanted();
+    if (!mode) return base::fail(mode.error());
+    const auto still = [&]() -> base::Result<void> {
+        const base::Result<model::Mode> now = wanted();
+        if (!now) return base::fail(now.error());
+        if (*now == *mode) return {};
+        return base::fail({"apply to", "safe " + *spec.safe,
+                           fmt::format("it is to be {} now, and was to be {}", to_text(*now), to_text(*mode)),
+                           "look at a new plan", base::Error::Kind::refused});
+    };
     return convergence->run({.mode = *mode,
                              .max_disruption = options.max_disruption,
                              .allow_mass_removal = options.allow_mass_removal,
                              .yes = options.yes,
                              .agreed = agreed,
-                             .format = options.spec.format});
+                             .format = options.spec.format,
+                             .still = still});
 }
 
 ExitCode apply(const ApplyOptions& options, const Surroundings& around) {

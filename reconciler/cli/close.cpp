@@ -29,9 +29,28 @@ void pause(const std::stop_token& stop) {
     never.wait_for(lock, stop, between_tries, [] { return false; });
 }
 
+/// What is open in an open safe is of these kinds.
+bool is_opened(model::Kind kind) {
+    switch (kind) {
+        case model::Kind::session:
+        case model::Kind::mapping:
+        case model::Kind::mount:
+        case model::Kind::exported:
+        case model::Kind::ruleset:
+        case model::Kind::power:
+            return true;
+        default:
+            return false;
+    }
+}
+
+/// Nothing is left to close, as far as can be seen. What else the spec wants and does not get has no part in that.
 bool is_closed(const model::Report& report) {
     const model::Plan& left = report.remaining;
-    return left.steps.empty() && left.unknown.empty() && left.blind.empty() && left.blocked.empty();
+    const auto is_open = [](const model::Held& held) { return is_opened(held.resource.kind); };
+    const auto hides = [](const model::Blind& blind) { return std::ranges::any_of(blind.kinds, is_opened); };
+    return std::ranges::none_of(left.steps, &model::Step::closes) && std::ranges::none_of(left.unknown, is_open) &&
+           std::ranges::none_of(left.blocked, is_open) && std::ranges::none_of(left.blind, hides);
 }
 
 }  // namespace
@@ -47,8 +66,6 @@ Result<model::Report> close_until_closed(Convergence& convergence, const specs::
         Result<model::Report> report = convergence.run(
             {.mode = mode, .yes = true, .insistence = {.asleep_by = asleep_by, .force = force}, .format = format});
         if (!report || report->interrupted || is_closed(*report) || stop.stop_requested()) return report;
-        // A refused plan stays refused: whoever wrote the spec must act.
-        if (!report->remaining.refusals.empty()) return report;
         if (force && ++forced == tries_with_force) return report;
         if (format == Format::text)
             fmt::print("\nnot closed yet: trying again{}\n\n", Clock::now() >= end ? ", with force" : "");
@@ -96,14 +113,14 @@ ExitCode close(const CloseOptions& options, const Surroundings& around) {
         if (!people) return base::fail(people.error());
         if (Result<void> out = send_everybody_out(*spec, *people, options.cancel_tasks); !out)
             return base::fail(out.error());
-        const Result<model::Mode> mode = mode_of(*spec, places, std::nullopt);
-        if (!mode) return base::fail(mode.error());
         const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
         Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
         if (!convergence) return base::fail(convergence.error());
+        const Result<model::Mode> mode = mode_of(*spec, places, std::nullopt);  // now: it may be locked meanwhile
+        if (!mode) return base::fail(mode.error());
         return close_until_closed(*convergence, *spec, *mode, deadline, options.spec.format, around.stop);
     };
-    return exit_code_of(converge(), options.spec.format);
+    return exit_code_of_closing(converge(), options.spec.format);
 }
 
 }  // namespace

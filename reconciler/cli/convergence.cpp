@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <thread>
 
@@ -64,8 +65,12 @@ Result<Convergence> begin_within(std::chrono::seconds time, const specs::SafeSpe
 }
 
 Result<model::Report> Convergence::run(const Wish& wish) {
-    applying::Goal goal{
-        .spec = *spec_, .mode = wish.mode, .limits = {}, .exactly = wish.agreed != nullptr, .refusals = missing_};
+    applying::Goal goal{.spec = *spec_,
+                        .mode = wish.mode,
+                        .limits = {},
+                        .exactly = wish.agreed != nullptr,
+                        .refusals = missing_,
+                        .still = wish.still};
     applying::Planned planned = applying::look_and_plan(goal, *drivers_, {.stop = stop_});
     if (stop_.stop_requested())
         return base::fail({"apply to", "safe " + *spec_->safe, "interrupted", "", Error::Kind::interrupted});
@@ -82,21 +87,27 @@ Result<model::Report> Convergence::run(const Wish& wish) {
         return nothing;
     }
     if (const Result<void> agreed = ask(planned.plan, wish); !agreed) return base::fail(agreed.error());
+    if (const Result<void> still = wish.still(); !still) return base::fail(still.error());
     return carry_out(goal, std::move(planned), wish);
 }
 
 Result<void> Convergence::ask(const model::Plan& plan, const Wish& wish) const {
-    return ask_consent({.attempt = "apply to",
-                        .object = "safe " + plan.safe,
-                        .text = fmt::format("apply these {} steps?", plan.steps.size()),
-                        .otherwise = "look at the plan, then apply with --yes"},
-                       wish.yes, wish.format, stop_);
+    return ask_consent(
+        {.attempt = "apply to",
+         .object = "safe " + plan.safe,
+         .text = fmt::format("apply these {} steps?", plan.refusals.empty() ? plan.steps.size() : plan.runnable()),
+         .otherwise = "look at the plan, then apply with --yes"},
+        wish.yes, wish.format, stop_);
 }
 
 Result<model::Report> Convergence::carry_out(const applying::Goal& goal, applying::Planned planned, const Wish& wish) {
     Result<applying::Journal> journal = applying::Journal::open(state_ / "journal.jsonl");
     if (!journal) return base::fail(journal.error());
-    if (const Result<void> recorded = journal->started(planned.plan); !recorded) return base::fail(recorded.error());
+    if (const Result<void> recorded = journal->started(planned.plan); !recorded) {
+        // Nothing is begun that is on no record, but for closing.
+        if (std::ranges::none_of(planned.plan.steps, &model::Step::closes)) return base::fail(recorded.error());
+        print_error(recorded.error(), wish.format);
+    }
 
     const bool text = wish.format == Format::text;
     TerminalListener on_terminal(style_of(STDOUT_FILENO), ::isatty(STDOUT_FILENO) == 1);
@@ -110,6 +121,11 @@ Result<model::Report> Convergence::carry_out(const applying::Goal& goal, applyin
     if (const Result<void> recorded = journal->ended(report); !recorded) print_error(recorded.error(), wish.format);
     fmt::print("{}", text ? view::report_text(report, style_of(STDOUT_FILENO)) : view::report_json(report));
     return report;
+}
+
+ExitCode exit_code_of_closing(const Result<model::Report>& result, Format format) {
+    const ExitCode code = exit_code_of(result, format);
+    return result && code == refused ? failure : code;
 }
 
 ExitCode exit_code_of(const Result<model::Report>& result, Format format) {

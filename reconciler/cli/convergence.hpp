@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -26,6 +27,8 @@ struct Wish {
     driver::Insistence insistence = {};
     const PlanFile* agreed = nullptr;  // nothing but this plan
     Format format = Format::text;
+    /// applying::Goal; asked once more when somebody has agreed to the plan.
+    std::function<base::Result<void>()> still = [] { return base::Result<void>{}; };
 };
 
 class Convergence {
@@ -73,5 +76,8 @@ class Convergence {
 
 /// Refused when the plan was, else what the report says.
 [[nodiscard]] ExitCode exit_code_of(const base::Result<model::Report>& result, Format format);
+
+/// The same for a command that has changed what people want by then: never that nothing was touched.
+[[nodiscard]] ExitCode exit_code_of_closing(const base::Result<model::Report>& result, Format format);
 
 }  // namespace safe::cli

@@ -1,5 +1,6 @@
 // safectl lock: for when a compromise is suspected. The lock is on the medium before anything else is tried, and wins
-// over everything; then the safe converges to *locked*, with force at the deadline. Root on the hypervisor may; no
+// over everything; then the safe converges to *locked*, with force at the deadline, and that also when the lock could
+// not be kept: then it is closed, and the error says that it is not locked. Root on the hypervisor may; no
 // directory and no key is needed.
 #include <fmt/format.h>
 
@@ -33,25 +34,33 @@ Result<void> check_reason(const std::string& reason) {
                        fmt::format("one line of at most {} bytes", longest_reason), base::Error::Kind::refused});
 }
 
+Result<void> put_on_medium(const driver::Places& places, const std::string& reason) {
+    Result<People> people = People::at(places);
+    if (!people) return base::fail(people.error());
+    return people->store().lock({"root", reason, people->now().wall});
+}
+
 ExitCode lock(const LockOptions& options, const Surroundings& around) {
     const Format format = options.spec.format;
     const std::optional<specs::SafeSpec> spec = load(options.spec);
     if (!spec) return failure;
     const driver::Places places = places_of(*spec, options.spec);
     const driver::KeyRing no_key;
+    std::optional<base::Error> unkept;
     const auto converge = [&]() -> Result<model::Report> {
         if (Result<void> sound = check_reason(options.reason); !sound) return base::fail(sound.error());
-        Result<People> people = People::at(places);
-        if (!people) return base::fail(people.error());
-        if (Result<void> locked = people->store().lock({"root", options.reason, people->now().wall}); !locked)
-            return base::fail(locked.error());
-        if (format == Format::text) fmt::print("safe {} is locked: nobody can open it\n\n", *spec->safe);
+        if (Result<void> locked = put_on_medium(places, options.reason); locked) {
+            if (format == Format::text) fmt::print("safe {} is locked: nobody can open it\n\n", *spec->safe);
+        } else {
+            unkept = locked.error();  // told at the end: first it is closed
+        }
         const std::chrono::seconds deadline(spec->deadlines.lock.value.seconds);
         Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
         if (!convergence) return base::fail(convergence.error());
         return close_until_closed(*convergence, *spec, model::Mode::locked, deadline, format, around.stop);
     };
-    return exit_code_of(converge(), format);
+    const ExitCode code = exit_code_of_closing(converge(), format);
+    return unkept ? report_error(*unkept, format) : code;
 }
 
 }  // namespace

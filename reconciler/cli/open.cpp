@@ -6,6 +6,7 @@
 #include "reconciler/cli/convergence.hpp"
 #include "reconciler/cli/people.hpp"
 #include "reconciler/intent/requests.hpp"
+#include "specs/scalar_types.hpp"
 
 namespace safe::cli {
 namespace {
@@ -42,7 +43,12 @@ Result<std::string> who_opens(const OpenOptions& options, const specs::SafeSpec&
     if (options.user.empty())
         return base::fail({"open safe", *spec.safe, "it has a vault, and nobody's key is given",
                            "say whose: --user NAME", Error::Kind::refused});
-    if (spec.users.empty()) return options.user;
+    if (spec.users.empty()) {  // whoever gives the vault its first key: as they will be named under users:
+        const auto name = specs::types::name().parse(options.user, "");
+        if (name) return *name;
+        return base::fail(
+            {"use", "the user " + options.user, name.error(), "say --user with such a name", Error::Kind::refused});
+    }
     const Result<const specs::UserSpec*> known = intent::known_user(spec, options.user);
     return known ? Result<std::string>(options.user) : base::fail(known.error());
 }
@@ -67,6 +73,7 @@ class Opening {
         const Result<intent::Now> now = intent::SystemClock().now();
         if (!now) return base::fail(now.error());
         if (Result<void> still = judge(*people, *user); !still) return base::fail(still.error());
+        if (Result<void> known = remember(*people, *user, *now); !known) return base::fail(known.error());
         if (Result<void> begun = people->store().begin_local(*user, *length, *now); !begun)
             return base::fail(begun.error());
         return open_or_close(*convergence, *people, *user);
@@ -80,6 +87,16 @@ class Opening {
         const Result<intent::Now> now = intent::SystemClock().now();
         if (!now) return base::fail(now.error());
         return intent::may_open(spec_, *intent, user, *now, options_.now);
+    }
+
+    /// The session that they have already, which a failing opening does not take from them.
+    Result<void> remember(People& people, const std::string& user, const intent::Now& now) {
+        const Result<intent::Snapshot> intent = people.store().snapshot();
+        if (!intent) return base::fail(intent.error());
+        for (const intent::Session& session : intent->sessions)
+            if (session.source == intent::local_source && session.user == user && is_live(session, now))
+                former_ = session;
+        return {};
     }
 
     Result<void> log_in(People& people, const std::string& user) {
@@ -98,11 +115,17 @@ class Opening {
         Result<intent::Effective> effective = effective_of(spec_, places_);
         if (!effective) return base::fail(effective.error());
         if (effective->mode != model::Mode::open) return overruled(*effective);
-        Result<model::Report> report = convergence.run({.mode = model::Mode::open, .yes = true, .format = format});
+        const auto still = [&]() -> Result<void> {
+            const Result<intent::Effective> now = effective_of(spec_, places_);
+            if (!now) return base::fail(now.error());
+            return now->mode == model::Mode::open ? Result<void>{} : base::fail(overruled(*now).error());
+        };
+        Result<model::Report> report =
+            convergence.run({.mode = model::Mode::open, .yes = true, .format = format, .still = still});
         const bool refused = report && report->rounds == 0 && !report->remaining.refusals.empty();
         const bool failed = !report || refused || applying::must_close_again(*report);
         if (failed)
-            if (Result<void> left = people.store().void_local(user); !left) return base::fail(left.error());
+            if (Result<void> left = people.store().void_local(user, former_); !left) return base::fail(left.error());
         if (!report || refused || report->interrupted) return report;
         effective = effective_of(spec_, places_);
         if (!effective) return base::fail(effective.error());
@@ -137,6 +160,7 @@ class Opening {
     const Surroundings& around_;
     driver::Places places_;
     driver::KeyRing keys_;
+    std::optional<intent::Session> former_;
 };
 
 ExitCode open(const OpenOptions& options, const Surroundings& around) {

@@ -49,6 +49,12 @@ Result<std::string> ask(const TaskOptions& options, const specs::SafeSpec& spec,
             people->prove({spec, places, no_key}, options.user, {options.password_fd, around.stop}, around.builtin);
         !proved)
         return base::fail(proved.error());
+    // Again: while they were asked for their password, others went on.
+    const Result<intent::Snapshot> later = people->store().snapshot();
+    if (!later) return base::fail(later.error());
+    const Result<intent::Now> now = intent::SystemClock().now();
+    if (!now) return base::fail(now.error());
+    if (Result<void> still = judge(*later, *now); !still) return base::fail(still.error());
     return carry_out(*people);
 }
 

@@ -37,7 +37,9 @@ Result<bool> lift(const UnlockOptions& options, const specs::SafeSpec& spec, Peo
     if (Result<void> proved = people.prove(setting, options.user, {options.password_fd, around.stop}, around.builtin);
         !proved)
         return base::fail(proved.error());
-    if (Result<void> lifted = people.store().unlock(people.now()); !lifted) return base::fail(lifted.error());
+    const Result<intent::Now> now = intent::SystemClock().now();  // the hold begins after the prompt
+    if (!now) return base::fail(now.error());
+    if (Result<void> lifted = people.store().unlock(*now); !lifted) return base::fail(lifted.error());
     return true;
 }
 
@@ -59,12 +61,14 @@ ExitCode unlock(const UnlockOptions& options, const Surroundings& around) {
         fmt::print("safe {} is unlocked by {}; logins are let in again in {} minutes\n\n", *spec->safe, options.user,
                    std::chrono::minutes(intent::close_hold).count());
     const auto converge = [&]() -> Result<model::Report> {
-        const Result<model::Mode> mode = mode_of(*spec, places, std::nullopt);
-        if (!mode) return base::fail(mode.error());
         const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
         Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
         if (!convergence) return base::fail(convergence.error());
-        return convergence->run({.mode = *mode, .yes = true, .format = format});
+        const Result<model::Mode> mode = mode_of(*spec, places, std::nullopt);
+        if (!mode) return base::fail(mode.error());
+        // A task that wants it open goes on waiting for a key.
+        const model::Mode shut = *mode == model::Mode::open ? model::Mode::closed : *mode;
+        return convergence->run({.mode = shut, .yes = true, .format = format});
     };
     return exit_code_of(converge(), format);
 }

@@ -199,9 +199,20 @@ Result<void> Store::begin_local(const std::string& user, std::chrono::seconds le
     });
 }
 
-Result<void> Store::void_local(const std::string& user) {
-    return transaction(
-        [&] { return set("DELETE FROM session WHERE source=?1 AND user=?2", {std::string(local_source), user}); });
+Result<void> Store::void_local(const std::string& user, const std::optional<Session>& former) {
+    return transaction([&]() -> Result<void> {
+        const auto mine =
+            database_.query("SELECT 1 FROM session WHERE source=?1 AND user=?2", {std::string(local_source), user});
+        if (!mine) return base::fail(mine.error());
+        if (mine->empty()) return {};  // ended meanwhile, and the former with it
+        if (Result<void> gone =
+                set("DELETE FROM session WHERE source=?1 AND user=?2", {std::string(local_source), user});
+            !gone || !former || !former->until)
+            return gone;
+        return set(
+            "INSERT INTO session VALUES(?1,?2,?3,?4,?5,?6,NULL)",
+            {former->source, former->id, former->user, former->boot, cell(former->renewed), cell(*former->until)});
+    });
 }
 
 Result<void> Store::leave(const std::string& user, const Now& now) {

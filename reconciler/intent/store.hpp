@@ -46,8 +46,9 @@ class Store {
                                             const Now& now);
     /// A local session of `user`, of `length`; replaces the one that they have.
     [[nodiscard]] base::Result<void> begin_local(const std::string& user, std::chrono::seconds length, const Now& now);
-    /// As if it had never begun, without linger: for an opening that failed.
-    [[nodiscard]] base::Result<void> void_local(const std::string& user);
+    /// As if it had never begun, without linger: for an opening that failed. `former` is what it replaced, if anything.
+    [[nodiscard]] base::Result<void> void_local(const std::string& user,
+                                                const std::optional<Session>& former = std::nullopt);
     /// `user` leaves, whatever their sessions; linger counts from now.
     [[nodiscard]] base::Result<void> leave(const std::string& user, const Now& now);
     /// Ends every session, at once and without linger, and refuses logins for close_hold. With `cancel_tasks`, those

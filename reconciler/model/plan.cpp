@@ -64,13 +64,14 @@ bool Step::rests_on(const std::set<ResourceId>& excluded) const {
 }
 
 std::size_t Plan::runnable(const std::set<ResourceId>& excluded) const {
-    if (!refusals.empty()) return 0;
     std::vector<bool> stuck(steps.size());
     std::size_t count = 0;
     for (StepIndex i = 0; i < steps.size(); ++i) {
         const Step& step = steps[i];
-        stuck[i] = step.waits_for || step.rests_on(excluded) ||
-                   std::ranges::any_of(step.requires_done, [&](StepIndex earlier) { return stuck[earlier]; });
+        const bool refused = !refusals.empty() && !step.closes();
+        const bool held_up = !step.closes() &&
+                             std::ranges::any_of(step.requires_done, [&](StepIndex earlier) { return stuck[earlier]; });
+        stuck[i] = refused || held_up || step.waits_for || step.rests_on(excluded);
         if (!stuck[i]) ++count;
     }
     return count;

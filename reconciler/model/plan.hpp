@@ -69,6 +69,8 @@ struct Step {
     bool insists = false;
     std::optional<std::string> waits_for = std::nullopt;  // a person must do something first: "a key"
 
+    /// It closes something, for good: it is carried out even of a plan that is refused.
+    [[nodiscard]] bool closes() const { return insists && !bracket; }
     /// It is a step on one of these, or made only for one.
     [[nodiscard]] bool rests_on(const std::set<ResourceId>& excluded) const;
 };
@@ -80,23 +82,29 @@ struct Held {
     std::optional<ResourceId> on = std::nullopt;  // deferred: what it waits for; blocked: what is unknown below it
 };
 
+/// Kinds that could not be listed, for one reason: none of theirs is removed or called orphaned.
+struct Blind {
+    base::Error error;
+    std::vector<Kind> kinds;
+};
+
 struct Plan {
     std::string safe;
     Mode mode = Mode::closed;
     std::string spec_digest;
     std::map<ResourceId, std::string> observed;  // digest of each observation the plan rests on
     std::vector<Step> steps;                     // in an order that respects requires_done
-    std::vector<base::Error> blind;  // kinds that could not be listed: none of theirs is removed or called orphaned
+    std::vector<Blind> blind;
     std::vector<Held> unknown;
     std::vector<Held> deferred;
     std::vector<Held> blocked;         // wants a step, but something it depends on is unknown or deferred
     std::vector<Held> dormant;         // lies on something that this mode puts away: nothing is asked or done meanwhile
     std::vector<ResourceId> orphaned;  // left the file; kept, reported
-    std::vector<Refusal> refusals;     // not empty: nothing of this plan may be applied
+    std::vector<Refusal> refusals;     // not empty: nothing of this plan may be applied, but for what closes
     std::vector<std::string> notes;
 
-    /// Steps that could run now: the plan is not refused, and neither they nor what they require wait for a person or
-    /// are among `excluded`.
+    /// Steps that could run now: neither they nor what they require wait for a person, are among `excluded` or stopped
+    /// by a refusal; what closes does not mind what it requires.
     [[nodiscard]] std::size_t runnable(const std::set<ResourceId>& excluded = {}) const;
     [[nodiscard]] Disruption disruption() const;
 };

@@ -20,6 +20,7 @@ class Draft {
         : graph_(graph), verdicts_(verdicts), down_(graph.size()), up_(graph.size()) {
         for (Node node = 0; node < graph.size(); ++node) draft(node, assessor);
         for (Node node = 0; node < graph.size(); ++node) connect(node);
+        for (Node node = 0; node < graph.size(); ++node) keep_apart(node);
     }
 
     std::vector<Step> take() { return std::move(steps_); }
@@ -97,9 +98,31 @@ class Draft {
         }
     }
 
-    /// What `node` needs is brought up first; a need without a step of its own passes the question on.
+    /// A change, and the removal of what stands on it, never side by side: both may write to the same thing, as a
+    /// guest's definition, which is changed and bears the mark of its sleep. The removal first, unless it has to wait.
+    void keep_apart(Node node) {
+        if (verdicts_[node].want != Want::change || verdicts_[node].brackets()) return;
+        for (const Node dependent : graph_.dependents(node)) {
+            if (verdicts_[dependent].want != Want::remove || !down_[dependent]) continue;
+            std::vector<bool> visited(steps_.size());
+            if (!comes_after(*down_[dependent], *up_[node], visited)) require(*up_[node], *down_[dependent]);
+        }
+    }
+
+    [[nodiscard]] bool comes_after(StepIndex step, StepIndex earlier, std::vector<bool>& visited) const {
+        if (step == earlier) return true;
+        if (visited[step]) return false;
+        visited[step] = true;
+        return std::ranges::any_of(steps_[step].requires_done,
+                                   [&](StepIndex one) { return comes_after(one, earlier, visited); });
+    }
+
+    /// What `node` needs is brought up first; a need without a step of its own passes the question on. Not a disk to
+    /// the image that it was made from: that is asked for once.
     void after_needs(StepIndex step, Node node, std::vector<Node>& visited) {
+        const bool made = !up_[node] && graph_.id(node).kind == model::Kind::disk;
         for (const Node need : graph_.wanted_needs(node)) {
+            if (made && graph_.id(need).kind == model::Kind::image) continue;
             if (!first_visit(visited, need)) continue;
             const std::optional<StepIndex> up = up_[need];
             up ? require(step, *up) : after_needs(step, need, visited);

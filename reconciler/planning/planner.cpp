@@ -33,7 +33,10 @@ Plan heading(const Question& question) {
         if (resource.presence == model::Presence::present)
             plan.notes.insert(plan.notes.end(), resource.notes.begin(), resource.notes.end());
     for (const auto& [kind, error] : question.blind)
-        if (std::ranges::find(plan.blind, error) == plan.blind.end()) plan.blind.push_back(error);
+        if (const auto same = std::ranges::find(plan.blind, error, &model::Blind::error); same != plan.blind.end())
+            same->kinds.push_back(kind);
+        else
+            plan.blind.push_back({error, {kind}});
     return plan;
 }
 

@@ -104,7 +104,7 @@ Json plan_object(const Plan& plan) {
     for (const model::Step& step : plan.steps) out["steps"].push_back(step_object(step));
     for (const model::Refusal& refusal : plan.refusals)
         out["refusals"].push_back(Json{{"subject", refusal.subject}, {"error", error_object(refusal.error)}});
-    for (const base::Error& error : plan.blind) out["blind"].push_back(error_object(error));
+    for (const model::Blind& blind : plan.blind) out["blind"].push_back(error_object(blind.error));
     for (const model::ResourceId& id : plan.orphaned) out["orphaned"].push_back(to_text(id));
     for (const auto& [id, digest] : plan.observed) out["observed"][to_text(id)] = digest;
     return out;

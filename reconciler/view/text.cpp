@@ -164,7 +164,10 @@ std::string dormant_line(const Plan& plan, const Style& style) {
 
 std::string refusal_lines(const Plan& plan, const Style& style) {
     if (plan.refusals.empty()) return "";
-    std::string out = "\n" + paint(Tone::bad, "refused: nothing of this plan may be applied", style) + "\n";
+    const bool closes = std::ranges::any_of(plan.steps, &model::Step::closes);
+    const std::string_view what = closes ? "refused: of this plan only what closes the safe may be applied"
+                                         : "refused: nothing of this plan may be applied";
+    std::string out = "\n" + paint(Tone::bad, what, style) + "\n";
     for (const model::Refusal& refusal : plan.refusals)
         out += fmt::format("  {}  {}\n", printable(refusal.subject), cause_and_advice(refusal.error));
     return out;
@@ -222,7 +225,8 @@ std::string plan_text(const Plan& plan, const Style& style) {
     out += held_lines("unknown", Tone::bad, plan.unknown, style);
     if (!plan.blind.empty()) {
         out += "\n" + paint(Tone::bad, "could not be listed", style) + "\n";
-        for (const Error& error : plan.blind) out += fmt::format("  {}  {}\n", error.object, cause_and_advice(error));
+        for (const model::Blind& blind : plan.blind)
+            out += fmt::format("  {}  {}\n", blind.error.object, cause_and_advice(blind.error));
     }
     out += held_lines("deferred", Tone::warning, plan.deferred, style);
     out += held_lines("blocked", Tone::warning, plan.blocked, style);

@@ -42,7 +42,7 @@ class Applying : public ::testing::Test {
         drivers.push_back(std::make_unique<testing::MemoryDriver>(
             world_, std::vector{Kind::network, Kind::vm, Kind::power, Kind::ruleset, Kind::account}, desired_));
         DriverSet set(std::move(drivers));
-        const Goal goal{.spec = spec_, .mode = model::Mode::open, .exactly = exactly_};
+        const Goal goal{.spec = spec_, .mode = mode_, .exactly = exactly_, .refusals = refusals_, .still = still_};
         Planned first = look_and_plan(goal, set, {});
         if (between_) between_();
         auto journal = Journal::open(directory_.path() / "journal.jsonl");
@@ -66,6 +66,9 @@ class Applying : public ::testing::Test {
     std::stop_source stop_;
     std::function<void()> between_;
     bool exactly_ = false;
+    model::Mode mode_ = model::Mode::open;
+    std::vector<model::Refusal> refusals_;
+    std::function<base::Result<void>()> still_ = [] { return base::Result<void>{}; };
     std::chrono::milliseconds patience_ = std::chrono::minutes(1);  // no verdict hangs on it
 };
 
@@ -195,6 +198,35 @@ TEST_F(Applying, BracketedResourcesComeBack) {
     const Report report = apply();
     EXPECT_TRUE(report.remaining.steps.empty());
     EXPECT_EQ(world_.log, (std::vector<std::string>{"remove power/a", "change network/n", "add power/a"}));
+}
+
+TEST_F(Applying, OfARefusedPlanOnlyWhatClosesIsDone) {
+    refusals_.push_back({"disk/a", {"take over", "disk/a", "it is another's"}});
+    want(vm, {});
+    desired_.push_back({.id = power, .needs = {vm}});
+    world_.things[power] = {};
+    mode_ = model::Mode::closed;
+    const Report report = apply();
+    EXPECT_EQ(world_.log, std::vector<std::string>{"remove power/a"});
+    EXPECT_EQ(outcomes(report).at("vm/a"), Outcome::What::skipped);
+    EXPECT_FALSE(report.remaining.refusals.empty());
+
+    mode_ = model::Mode::open;
+    world_.log.clear();
+    world_.things[power] = {};
+    EXPECT_EQ(apply().rounds, 0);
+    EXPECT_TRUE(world_.log.empty());
+}
+
+TEST_F(Applying, WhatPeopleWantMeanwhileEndsIt) {
+    want(power, {});
+    want(account, {power});
+    world_.hidden_until[account] = power;
+    still_ = [] { return base::fail({"apply to", "safe atlas", "it is to be locked now"}); };
+    const Report report = apply();
+    EXPECT_EQ(world_.log, std::vector<std::string>{"add power/a"}) << "no second round";
+    ASSERT_EQ(report.remaining.refusals.size(), 1U);
+    EXPECT_EQ(report.remaining.refusals[0].error.cause, "it is to be locked now");
 }
 
 TEST_F(Applying, WhatWaitsForAPersonIsLeft) {

@@ -37,6 +37,18 @@ TEST(Opening, WhatALaterRoundMendedIsNoFailure) {
     EXPECT_FALSE(must_close_again(failed(make_id(Kind::mount, "vault"), false)));
 }
 
+TEST(Opening, GoesBackWhenItIsRefusedHalfWay) {
+    Report report;
+    report.remaining.refusals.push_back({"container/data", {"take over", "container/data", "it is blank"}});
+    EXPECT_FALSE(must_close_again(report)) << "all that can be opened is open";
+    Report blocked = report;
+    blocked.remaining.blocked.push_back({make_id(Kind::mapping, "data"), {"unlock", "mapping/data", "not settled"}});
+    EXPECT_TRUE(must_close_again(blocked));
+    report.remaining.steps.emplace_back();
+    report.remaining.steps.back().resource = make_id(Kind::mapping, "vault");
+    EXPECT_TRUE(must_close_again(report));
+}
+
 TEST(Opening, GoesBackWhenTheGroundCannotBeSeen) {
     Report report;
     report.remaining.unknown.push_back(

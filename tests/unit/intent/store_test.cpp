@@ -160,6 +160,19 @@ TEST_F(IntentStore, ALockStaysAsItIsAndUnlockingLeadsToClosed) {
     EXPECT_EQ(mode(at(5s)), Mode::closed);
 }
 
+TEST_F(IntentStore, AnOpeningThatFailedLeavesWhoWasInsideAsTheyWere) {
+    Store store = this->store();
+    must(store.begin_local("alice", 8h, at(0s)));
+    const Session former = read().sessions.front();
+    must(store.begin_local("alice", 1h, at(60s)));
+    must(store.void_local("alice", former));
+    EXPECT_EQ(read().sessions, std::vector<Session>{former});
+    must(store.begin_local("alice", 1h, at(70s)));
+    must(store.close(false, at(80s)));
+    must(store.void_local("alice", former));
+    EXPECT_TRUE(read().sessions.empty()) << "she was sent out meanwhile";
+}
+
 TEST_F(IntentStore, TidyingForgetsOnlyWhatNobodyAsksAbout) {
     Store store = this->store();
     must(store.report("gateway", {{"1", "alice"}, {"2", "bob"}}, at(0s)));
