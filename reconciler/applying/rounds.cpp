@@ -42,6 +42,8 @@ class Rounds {
         if (!goal_.limits.max_disruption)
             goal_.limits.max_disruption = std::max(now.plan.disruption(), model::Disruption::live);
         while (!execution_.stop.stop_requested()) {
+            // Of what was agreed to, nothing is in a later round.
+            if (goal_.exactly && report_.rounds > 0) break;
             if (report_.rounds < patience_.rounds && now.plan.runnable(failed_) > 0)
                 carry_out(now);
             else if (const Held* held = soon_to_answer(now); held != nullptr && Clock::now() < give_up_ &&

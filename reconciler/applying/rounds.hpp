@@ -15,7 +15,7 @@ struct Goal {
     const specs::SafeSpec& spec;
     model::Mode mode = model::Mode::closed;
     planning::Limits limits = {};
-    bool exactly = false;  // nothing but the plan that was agreed to: what has moved since then is left as it is
+    bool exactly = false;  // one round, of the plan that was agreed to: what moved, or is seen only later, is left
     std::vector<model::Refusal> refusals = {};  // found before looking: declared parts for which a plugin is missing
     /// Asked before each round but the first: an Error when people want something else meanwhile. What it says is then
     /// among the refusals of what remains.

@@ -50,7 +50,7 @@ bool is_closed(const model::Report& report) {
     const auto is_open = [](const model::Held& held) { return is_opened(held.resource.kind); };
     const auto hides = [](const model::Blind& blind) { return std::ranges::any_of(blind.kinds, is_opened); };
     return std::ranges::none_of(left.steps, &model::Step::closes) && std::ranges::none_of(left.unknown, is_open) &&
-           std::ranges::none_of(left.blocked, is_open) && std::ranges::none_of(left.blind, hides);
+           std::ranges::none_of(left.blocked, &model::Held::closes) && std::ranges::none_of(left.blind, hides);
 }
 
 }  // namespace
@@ -87,20 +87,22 @@ void declare(CLI::App& app, CloseOptions& options) {
 
 /// Everybody is out and nobody gets in for a while, on the medium, before anything is closed. Refused while something
 /// asks for it to be open that closing would not end.
-Result<void> send_everybody_out(const specs::SafeSpec& spec, People& people, bool cancel_tasks) {
+Result<void> send_everybody_out(const specs::SafeSpec& spec, const driver::Places& places, bool cancel_tasks) {
     const auto refuse = [&](std::string cause, std::string advice) {
         return base::fail(
             {"close", "safe " + *spec.safe, std::move(cause), std::move(advice), base::Error::Kind::refused});
     };
     if (*spec.mode == specs::WantedMode::open)
         return refuse(fmt::format("{} says mode: open", to_text(spec.mode.at)), "change the file");
-    const Result<intent::Snapshot> intent = people.store().snapshot();
+    Result<People> people = People::at(places);
+    if (!people) return base::fail(people.error());
+    const Result<intent::Snapshot> intent = people->store().snapshot();
     if (!intent) return base::fail(intent.error());
-    const std::vector<std::string> running = intent::running_tasks(*intent, people.now());
+    const std::vector<std::string> running = intent::running_tasks(*intent, people->now());
     if (!running.empty() && !cancel_tasks)
         return refuse(fmt::format("tasks are running: {}", fmt::join(running, ", ")),
                       "let them end, or say --cancel-tasks");
-    return people.store().close(cancel_tasks, people.now());
+    return people->store().close(cancel_tasks, people->now());
 }
 
 ExitCode close(const CloseOptions& options, const Surroundings& around) {
@@ -108,19 +110,23 @@ ExitCode close(const CloseOptions& options, const Surroundings& around) {
     if (!spec) return failure;
     const driver::Places places = places_of(*spec, options.spec);
     const driver::KeyRing no_key;
+    std::optional<base::Error> unkept;  // that everybody is out is on no medium: told at the end, first it is closed
     const auto converge = [&]() -> Result<model::Report> {
-        Result<People> people = People::at(places);
-        if (!people) return base::fail(people.error());
-        if (Result<void> out = send_everybody_out(*spec, *people, options.cancel_tasks); !out)
-            return base::fail(out.error());
+        if (Result<void> out = send_everybody_out(*spec, places, options.cancel_tasks); !out) {
+            if (out.error().kind == base::Error::Kind::refused) return base::fail(out.error());
+            unkept = out.error();
+        }
         const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
         Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
         if (!convergence) return base::fail(convergence.error());
         const Result<model::Mode> mode = mode_of(*spec, places, std::nullopt);  // now: it may be locked meanwhile
-        if (!mode) return base::fail(mode.error());
-        return close_until_closed(*convergence, *spec, *mode, deadline, options.spec.format, around.stop);
+        if (!mode && !unkept) return base::fail(mode.error());
+        const model::Mode shut = mode && *mode != model::Mode::open ? *mode : model::Mode::closed;
+        return close_until_closed(*convergence, *spec, unkept ? shut : *mode, deadline, options.spec.format,
+                                  around.stop);
     };
-    return exit_code_of_closing(converge(), options.spec.format);
+    const ExitCode code = exit_code_of_closing(converge(), options.spec.format);
+    return unkept ? report_error(*unkept, options.spec.format) : code;
 }
 
 }  // namespace

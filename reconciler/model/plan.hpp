@@ -80,6 +80,7 @@ struct Held {
     ResourceId resource;
     base::Error error;
     std::optional<ResourceId> on = std::nullopt;  // deferred: what it waits for; blocked: what is unknown below it
+    bool closes = false;                          // blocked: it goes because of the mode, and cannot
 };
 
 /// Kinds that could not be listed, for one reason: none of theirs is removed or called orphaned.

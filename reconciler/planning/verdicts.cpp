@@ -151,13 +151,14 @@ class Judge {
 
     void block(Node node, const Obstacle& obstacle) {
         Verdict& verdict = verdicts_[node];
+        const bool closes = verdict.want == Want::remove && verdict.insists;
         verdict.want = Want::nothing;
         verdict.unsettled = true;
         verdict.dormant = obstacle.dormant.has_value();
         if (verdict.dormant)
             plan_.dormant.push_back({graph_.id(node), obstacle.error, graph_.id(*obstacle.dormant)});
         else
-            plan_.blocked.push_back({graph_.id(node), obstacle.error});
+            plan_.blocked.push_back({.resource = graph_.id(node), .error = obstacle.error, .closes = closes});
     }
 
     [[nodiscard]] std::optional<Obstacle> obstacle_of(Node node) const {

@@ -127,6 +127,16 @@ TEST_F(Applying, WhatMovedSinceAnAgreedPlanIsLeft) {
     EXPECT_EQ(report.remaining.steps.size(), 1U);
 }
 
+TEST_F(Applying, OfAnAgreedPlanNothingFollowsThatWasNotInIt) {
+    exactly_ = true;
+    want(power, {});
+    want(account, {power});
+    world_.hidden_until[account] = power;
+    const Report report = apply();
+    EXPECT_EQ(world_.log, std::vector<std::string>{"add power/a"});
+    EXPECT_EQ(report.remaining.steps.size(), 1U) << "the account is told as left";
+}
+
 TEST_F(Applying, LaterRoundsCostNoMoreThanWasAgreedTo) {
     want(power, {});
     want(vm, {power}, 2);
