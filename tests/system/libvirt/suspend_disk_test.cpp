@@ -288,13 +288,67 @@ TEST_F(SuspendToDisk, AWorkspaceThatLeftTheFileIsSavedToo) {
 class DisksInTheVault : public SuspendToDisk {
  protected:
     /// desk on a disk as well.
-    [[nodiscard]] specs::SafeSpec with_disk() const {
+    [[nodiscard]] specs::SafeSpec with_disk(const std::string& disk = "image: disk.img") const {
         std::string text = saving;
         const std::string boot = "boot: { kernel: kernel, cmdline: quiet }";
-        text.replace(text.find(boot), boot.size(), "image: disk.img");
+        text.replace(text.find(boot), boot.size(), disk);
         return spec(text);
     }
 };
+
+TEST_F(DisksInTheVault, MadeLargerWhileItsMemoryIsSavedItWakesAndThenGrows) {
+    const specs::SafeSpec small = with_disk("image: disk.img, disk: 8MiB");
+    const specs::SafeSpec large = with_disk("image: disk.img, disk: 16MiB");
+    reach(small, Mode::open);
+    reach(small, Mode::closed);
+    EXPECT_EQ(steps(look(large, Mode::open)), "change disk/desk note size\nadd power/desk restore\n");
+    reach(large, Mode::closed);
+    const model::Plan closed = look(large, Mode::closed);
+    EXPECT_TRUE(std::ranges::any_of(closed.notes, [](const std::string& note) {
+        return note.find("disk/desk grows to 16 MiB when its machine runs again") != std::string::npos;
+    }));
+    EXPECT_EQ(steps(look(large, Mode::open)), "add power/desk restore\n");
+    reach(large, Mode::open);
+    EXPECT_NE(libvirtd_->virsh({"domblkinfo", "t-desk", "vda"}).find("16777216"), std::string::npos);
+    // And in one go.
+    reach(large, Mode::closed);
+    const specs::SafeSpec largest = with_disk("image: disk.img, disk: 32MiB");
+    reach(largest, Mode::open);
+    EXPECT_NE(libvirtd_->virsh({"domblkinfo", "t-desk", "vda"}).find("33554432"), std::string::npos);
+    EXPECT_EQ(domains(), "t-desk running; t-gate running");
+}
+
+TEST_F(DisksInTheVault, AskedForAndTakenBackWhileItsMemoryIsSavedTheDiskStaysAsItIs) {
+    const specs::SafeSpec small = with_disk("image: disk.img, disk: 8MiB");
+    reach(small, Mode::open);
+    reach(small, Mode::closed);
+    reach(with_disk("image: disk.img, disk: 16MiB"), Mode::closed);
+    reach(small, Mode::closed);
+    reach(small, Mode::open);
+    EXPECT_NE(libvirtd_->virsh({"domblkinfo", "t-desk", "vda"}).find("8388608"), std::string::npos);
+}
+
+TEST_F(DisksInTheVault, MadeLargerByTheRunThatPutsItsMachineToSleepItSleepsAndWakes) {
+    reach(with_disk("image: disk.img, disk: 8MiB"), Mode::open);
+    const specs::SafeSpec large = with_disk("image: disk.img, disk: 16MiB");
+    reach(large, Mode::closed);
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    reach(large, Mode::open);
+    EXPECT_NE(libvirtd_->virsh({"domblkinfo", "t-desk", "vda"}).find("16777216"), std::string::npos);
+}
+
+TEST_F(DisksInTheVault, GivenUpMemoryLetsTheDiskGrowBeforeItsMachineBoots) {
+    const specs::SafeSpec small = with_disk("image: disk.img, disk: 8MiB");
+    reach(small, Mode::open);
+    reach(small, Mode::closed);
+    specs::SafeSpec large = with_disk("image: disk.img, disk: 16MiB");
+    reach(large, Mode::closed);
+    large.hypervisor.value = PrivateLibvirtd::uri;
+    ASSERT_TRUE(libvirt::discard_state(setting(large), "desk"));
+    EXPECT_EQ(steps(look(large, Mode::closed)), "change disk/desk grow size\n");
+    reach(large, Mode::open);
+    EXPECT_NE(libvirtd_->virsh({"domblkinfo", "t-desk", "vda"}).find("16777216"), std::string::npos);
+}
 
 TEST_F(DisksInTheVault, AWorkspacesDiskLiesThereAndAServicesDoesNot) {
     reach(with_disk(), Mode::open);
