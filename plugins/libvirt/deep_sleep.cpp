@@ -13,6 +13,8 @@ namespace fs = std::filesystem;
 using base::Error;
 using base::Result;
 
+constexpr auto again_after = std::chrono::milliseconds(100);
+
 /// Breaks a save off at a moment, unless it has ended before.
 class Patience {
  public:
@@ -24,8 +26,11 @@ class Patience {
                 std::unique_lock lock(mutex);
                 std::condition_variable_any never;
                 never.wait_until(lock, ended, until, [] { return false; });
-                // An error means that it has just ended.
-                if (!ended.stop_requested()) static_cast<void>(api.abort_job(uuid));
+                // An error means that it has just ended, or has not begun yet: then it would go on unwatched.
+                while (!ended.stop_requested()) {
+                    static_cast<void>(api.abort_job(uuid));
+                    never.wait_for(lock, ended, again_after, [] { return false; });
+                }
             });
     }
 
