@@ -223,16 +223,26 @@ Result<void> PowerSwitch::put_to_sleep(const ResourceId& id, specs::Suspend how,
                                                                          : suspend_in_ram(**found);
 }
 
-/// Marked first, in its definition alone: killed in between it runs, and the mark goes with its next start.
+/// What was restored, and has not run since, loses nothing. Of any other, first what was saved before is made unusable:
+/// its definition will know nothing of it. Then it is marked, in its definition alone: killed in between it runs, and
+/// the mark goes with its next start.
 Result<void> PowerSwitch::cut_off(const Found& found, const std::string& cause, const driver::Context& context) const {
     const std::string id = to_text(make_id(model::Kind::power, found.owner.vm));
+    if (deep_.is_still_saved(found)) {
+        context.say(
+            fmt::format("{}: was restored, and has not run since; its power is cut, its memory is still saved", id));
+        return api_->cut_power(found.domain.uuid);
+    }
     context.say(fmt::format("{}: does not sleep ({}); its power is cut, what was in its memory is lost", id, cause));
+    const Result<void> spent = deep_.spend(found);
     Result<void> marked;
     if (found.domain.persistent)
         marked = api_->set_metadata(found.domain.uuid, suspended_metadata(suspended_now(nowhere)), Affect::definition);
-    // Closing goes on without the mark, and says so.
+    // Closing goes on without either, and says so.
     if (Result<void> cut = api_->cut_power(found.domain.uuid); !cut) return cut;
-    return marked;
+    if (!spent) return spent;
+    if (!marked) return marked;
+    return deep_.forget(found);
 }
 
 Result<void> PowerSwitch::suspend_in_ram(const Found& found) const {

@@ -172,6 +172,39 @@ TEST_F(SuspendToDisk, AGuestThatCannotSleepIsCutOffWhenTheTimeIsOverAndNeverBefo
     open_again_sleeps(spec());
 }
 
+TEST_F(SuspendToDisk, WhatWasRestoredAndHasNotRunSinceLosesNothingWhenItIsCutOff) {
+    open_and_close();
+    libvirtd_->virsh({"restore", "--paused", memory("desk.save").string()});  // killed before it was renamed
+    EXPECT_EQ(failures(close_at_once(spec())), "");
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    EXPECT_EQ(steps(look(spec(), Mode::open)), "add power/desk restore\n");
+    goes_on();
+}
+
+TEST_F(SuspendToDisk, WhatHasRunPastItsSavedMemoryLosesBothWhenItIsCutOff) {
+    for (const bool paused : {false, true}) {
+        SCOPED_TRACE(paused ? "paused, its saved memory renamed" : "started by hand");
+        reach(spec(), Mode::open);
+        const auto before = boots(more_numbers());
+        reach(spec(), Mode::closed);
+        if (paused) {
+            libvirtd_->virsh({"restore", "--paused", memory("desk.save").string()});
+            fs::rename(memory("desk.save"), memory("desk.save.used"));
+        } else {
+            libvirtd_->virsh({"start", "t-desk"});
+            static_cast<void>(more_numbers());
+        }
+        EXPECT_EQ(failures(close_at_once(spec())), "");
+        EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+        EXPECT_TRUE(fs::is_empty(vault() / "memory"));
+        const model::Plan opening = look(spec(), Mode::open);
+        ASSERT_EQ(steps(opening), "add power/desk start\n");
+        EXPECT_NE(opening.steps[0].summary.find("did not sleep"), std::string::npos) << opening.steps[0].summary;
+        reach(spec(), Mode::open);
+        EXPECT_EQ(boots(more_numbers()), before + (paused ? 1 : 2));
+    }
+}
+
 TEST_F(SuspendToDisk, ASaveThatTakesTooLongIsBrokenOff) {
     // A guest whose memory is more than fits into a pipe.
     std::string heavy = saving;
@@ -369,6 +402,16 @@ TEST_F(DisksInTheVault, OldMemoryIsNotRestoredOverANewerDisk) {
     const std::string said = failures(go(with_disk(), Mode::open));
     EXPECT_NE(said.find("was written to after the memory was saved"), std::string::npos) << said;
     EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+}
+
+TEST_F(DisksInTheVault, RestoredAndCutOffItsMemoryStillFitsItsDisk) {
+    reach(with_disk(), Mode::open);
+    reach(with_disk(), Mode::closed);
+    libvirtd_->virsh({"restore", "--paused", memory("desk.save").string()});
+    EXPECT_EQ(failures(close_at_once(with_disk())), "");
+    EXPECT_EQ(steps(look(with_disk(), Mode::open)), "add power/desk restore\n");
+    reach(with_disk(), Mode::open);
+    EXPECT_EQ(domains(), "t-desk running; t-gate running");
 }
 
 TEST_F(DisksInTheVault, WhileItIsNotMountedTheDiskIsDeferredAndNotMissing) {
