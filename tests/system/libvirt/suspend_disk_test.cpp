@@ -1,5 +1,6 @@
 // suspend: disk, with a tmpfs for the vault: guests that count on, files that are cut short, broken or of yesterday,
 // and what a kill at each point leaves behind.
+#include <fmt/format.h>
 #include <sys/wait.h>
 
 #include <random>
@@ -287,6 +288,49 @@ TEST_F(SuspendToDisk, ASpecChangedWhileItWasSavedWaitsForItsRestart) {
     libvirtd_->virsh({"destroy", "t-desk"});
     reach(spec(text), Mode::open);
     EXPECT_NE(libvirtd_->virsh({"dumpxml", "t-desk"}).find("<cmdline>loud</cmdline>"), std::string::npos);
+}
+
+/// desk with these words in its spec.
+std::string desk_with(const std::string& cmdline, const std::string& size) {
+    std::string text = saving;
+    text.replace(text.find("quiet"), 5, cmdline);
+    const std::string_view before = "memory: 32MiB, cpus: 1, address: 10.99.0.20";
+    return text.replace(text.find(before), before.size(), size + ", address: 10.99.0.20");
+}
+
+TEST_F(SuspendToDisk, WhatRunsAsItWasSavedIsGivenWhatCanBeGivenAndTheRestWaits) {
+    const std::string before = desk_with("quiet", "memory: 32MiB, memory-max: 64MiB, cpus: 1, cpus-max: 3");
+    reach(spec(before), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1);
+    reach(spec(before), Mode::closed);
+    // While it is saved: another command line, and a CPU.
+    reach(spec(desk_with("loud", "memory: 32MiB, memory-max: 64MiB, cpus: 2, cpus-max: 3")), Mode::open);
+    EXPECT_EQ(libvirtd_->virsh({"vcpucount", "t-desk", "--live", "--current"}), "2");
+    // While it runs: memory, a CPU, and more that waits.
+    const std::string after = desk_with("louder", "memory: 48MiB, memory-max: 96MiB, cpus: 3, cpus-max: 4");
+    EXPECT_EQ(steps(look(spec(after), Mode::open)),
+              "change vm/desk redefine boot.cmdline cpus cpus-max memory memory-max\n"
+              "change power/desk adjust cpus memory\n");
+    reach(spec(after), Mode::open);
+    EXPECT_EQ(libvirtd_->virsh({"vcpucount", "t-desk", "--live", "--current"}), "3");
+    EXPECT_NE(libvirtd_->virsh({"dumpxml", "t-desk"}).find(fmt::format("memory=\"{}\"", 48U << 20U)),
+              std::string::npos);
+    // More than it was started with, and less than it can be told to give back.
+    const std::string most = desk_with("louder", "memory: 96MiB, memory-max: 96MiB, cpus: 1, cpus-max: 4");
+    EXPECT_EQ(steps(look(spec(most), Mode::open)), "change vm/desk redefine cpus memory\n");
+    reach(spec(most), Mode::open);
+    libvirtd_->virsh({"suspend", "t-desk"});
+    EXPECT_EQ(steps(look(spec(most), Mode::open)), "change power/desk resume state\n");
+    reach(spec(most), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1) << "it was restarted";
+    // With the spec changed once more it sleeps in the same run.
+    EXPECT_EQ(failures(go(spec(before), Mode::closed)), "");
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    reach(spec(before), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1);
+    libvirtd_->virsh({"destroy", "t-desk"});
+    reach(spec(most), Mode::open);
+    EXPECT_EQ(libvirtd_->virsh({"vcpucount", "t-desk", "--live", "--maximum"}), "4");
 }
 
 TEST_F(SuspendToDisk, DiskAndRamMayBeSwitchedWhileItSleeps) {
