@@ -15,6 +15,8 @@ namespace fs = std::filesystem;
 using base::Error;
 using base::Result;
 
+constexpr auto again_after = std::chrono::milliseconds(100);
+
 /// Breaks a save off at a moment, unless it has ended before.
 class Patience {
  public:
@@ -26,8 +28,11 @@ class Patience {
                 std::unique_lock lock(mutex);
                 std::condition_variable_any never;
                 never.wait_until(lock, ended, until, [] { return false; });
-                // An error means that it has just ended.
-                if (!ended.stop_requested()) static_cast<void>(api.abort_job(uuid));
+                // An error means that it has just ended, or has not begun yet: then it would go on unwatched.
+                while (!ended.stop_requested()) {
+                    static_cast<void>(api.abort_job(uuid));
+                    never.wait_for(lock, ended, again_after, [] { return false; });
+                }
             });
     }
 
@@ -93,8 +98,11 @@ Result<void> DeepSleep::save(const Found& found, const driver::Context& context)
 Result<void> DeepSleep::put_to_sleep(const Found& found, const driver::Context& context) const {
     const std::string& vm = found.owner.vm;
     if (Result<void> ready = memory_.make_ready(); !ready) return ready;
-    if (!found.domain.paused)
+    if (!found.domain.paused) {
+        // Started by hand, it has run past what was saved: paused, it would look like what was restored from that.
+        if (Result<void> spent = memory_.spend(vm); !spent) return spent;
         if (Result<void> paused = api_->pause(found.domain.uuid); !paused) return paused;
+    }
     const Metadata mark = suspended_metadata(suspended_now(on_disk));
     for (const Affect affect : {Affect::definition, Affect::live}) {
         if (affect == Affect::definition && !found.domain.persistent) continue;
@@ -202,6 +210,30 @@ Result<void> DeepSleep::finish_waking(const Found& found, bool differs) const {
     if (found.domain.paused)
         if (Result<void> resumed = api_->resume(found.domain.uuid); !resumed) return resumed;
     return possible() ? memory_.forget_spent(vm) : Result<void>{};
+}
+
+bool DeepSleep::is_still_saved(const Found& found) const {
+    if (!found.domain.paused || !sleeps_on_disk(found.seen)) return false;
+    const std::string& vm = found.owner.vm;
+    const Sighting sighting = finder_.find(vm, View::definition);
+    const auto* defined = std::get_if<Found>(&sighting);
+    if (defined == nullptr) return false;
+    const Result<Sleep> sleep = look(*defined);
+    if (!sleep || *sleep != Sleep::saved) return false;
+    const Result<SavedFiles> files = memory_.look(vm);
+    return files && files->saved && memory_.check_disk(vm, disk_of(found)).has_value();
+}
+
+Result<void> DeepSleep::spend(const Found& found) const {
+    const Result<bool> mounted = memory_.mounted();
+    if (!mounted) return base::fail(mounted.error());
+    return *mounted ? memory_.spend(found.owner.vm) : Result<void>{};
+}
+
+Result<void> DeepSleep::forget(const Found& found) const {
+    const Result<bool> mounted = memory_.mounted();
+    if (!mounted) return base::fail(mounted.error());
+    return *mounted ? memory_.forget(found.owner.vm) : Result<void>{};
 }
 
 Result<void> DeepSleep::discard(const Found& found) const {

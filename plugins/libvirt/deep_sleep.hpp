@@ -45,6 +45,15 @@ class DeepSleep {
     /// run. `differs`: the spec has changed since it was saved, which waits for its next restart.
     [[nodiscard]] base::Result<void> finish_waking(const Found& found, bool differs) const;
 
+    /// Whether the memory of this active guest lies in the vault as whole as before it was restored: it has not run
+    /// since. False, too, when that cannot be told.
+    [[nodiscard]] bool is_still_saved(const Found& found) const;
+
+    /// For a guest that is about to lose its memory: what was saved of it before is never restored, and then removed.
+    /// Without the vault, nothing.
+    [[nodiscard]] base::Result<void> spend(const Found& found) const;
+    [[nodiscard]] base::Result<void> forget(const Found& found) const;
+
     /// Gives up what is saved of a machine that is off, so that it boots next time. Idempotent; nothing of an active
     /// guest is touched.
     [[nodiscard]] base::Result<void> discard(const Found& found) const;

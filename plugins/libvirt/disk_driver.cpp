@@ -28,14 +28,18 @@ constexpr std::array kind_of_disks{model::Kind::disk};
 constexpr std::string_view any_version = "any";
 constexpr std::string_view size_of_image = "as its image";
 
-Attributes attributes_of(const DiskSeen& disk) {
+/// `saved`: the memory of its machine is, and ends with the disk as it is. What was written down to be done once it
+/// runs again counts as done until then: nothing that comes after the disk may wait for that, waking the machine least
+/// of all.
+Attributes attributes_of(const DiskSeen& disk, bool saved) {
+    const std::uint64_t bytes = saved ? std::max(disk.size, disk.grows_to) : disk.size;
     Attributes attributes;
     attributes.set("image", disk.image);
     attributes.set("version", disk.pinned ? disk.base_sha256 : std::string(any_version));
-    if (!disk.sized && disk.size == disk.base_size)
+    if (!disk.sized && bytes == disk.base_size)
         attributes.set("size", size_of_image);
     else
-        attributes.set("size", Bytes{disk.size});
+        attributes.set("size", Bytes{bytes});
     return attributes;
 }
 
@@ -88,7 +92,15 @@ class DiskDriver final : public driver::Driver {
 
     model::Snapshot observe(const driver::Scope& scope, const driver::Context& /*context*/) override {
         model::Snapshot snapshot;
-        for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, look(id.name()));
+        for (const ResourceId& id : scope.ids) {
+            const auto wanted = std::ranges::find(scope.wanted, id, &Resource::id);
+            Observation seen = look(id.name(), wanted != scope.wanted.end() ? &*wanted : nullptr);
+            if (const Bytes* later = grows_later(seen))
+                snapshot.warnings.push_back(fmt::format(
+                    "{} grows to {} when its machine runs again: its memory is saved, and ends with the disk as it is",
+                    to_text(id), to_text(*later)));
+            snapshot.observations.emplace(id, std::move(seen));
+        }
         if (!scope.enumerate) return snapshot;
         const Result<bool> mounted = volume_is_there();
         if (!mounted) {
@@ -115,6 +127,11 @@ class DiskDriver final : public driver::Driver {
                     .disruption = Disruption::irreversible,
                     .destroys = lost};
         const bool grows = resized(resource, *present) > 0;
+        if (grows && is_saved(*present))
+            return {.verb = "note",
+                    .summary = fmt::format("{} when its machine runs again: its memory is saved, and ends with the "
+                                           "disk as it is",
+                                           to_text(*size))};
         return {.verb = grows ? "grow" : "note",
                 .summary = grows ? "to " + to_text(*size) : "what the spec says of it",
                 .disruption = grows ? Disruption::live : Disruption::none};
@@ -146,8 +163,12 @@ class DiskDriver final : public driver::Driver {
                                .cause = std::get<DiskStore::NotOurs>(*seen).why,
                                .kind = Error::Kind::refused});
         const std::uint64_t size = wish->size.value_or(disk->base_size);
-        if (size > disk->size)
-            if (Result<void> grown = grow(vm, size); !grown) return grown;
+        disk->grows_to = 0;
+        if (size > disk->size) {
+            const Result<bool> grown = grow(vm, size);
+            if (!grown) return base::fail(grown.error());
+            if (!*grown) disk->grows_to = size;
+        }
         disk->pinned = !wish->sha256.empty();
         disk->sized = wish->size.has_value();
         return store_.record(vm, *disk);
@@ -175,22 +196,40 @@ class DiskDriver final : public driver::Driver {
             if (!seen)
                 snapshot.observations.emplace(id, model::Unknown{seen.error()});
             else if (const auto* disk = std::get_if<DiskSeen>(&*seen))
-                snapshot.observations.emplace(id, present(*disk, directory == layout_.keep().disks));
+                snapshot.observations.emplace(id, present(*disk, directory == layout_.keep().disks, false));
         }
     }
 
-    [[nodiscard]] model::Present present(const DiskSeen& disk, bool on_volume) const {
-        model::Present present{.attributes = attributes_of(disk)};
+    [[nodiscard]] model::Present present(const DiskSeen& disk, bool on_volume, bool saved) const {
+        model::Present present{.attributes = attributes_of(disk, saved)};
         if (const auto image = model::parse_resource_id(disk.image); image && image->kind == model::Kind::image)
             present.needs = {*image};
         if (on_volume) present.needs.push_back(ground());
         present.facts.set("size", Bytes{disk.size})
             .set("base-sha256", disk.base_sha256)
             .set("base-size", Bytes{disk.base_size});
+        if (saved) present.facts.set("memory", "saved");
+        if (saved && disk.grows_to > disk.size) present.facts.set("grows-to", Bytes{disk.grows_to});
         return present;
     }
 
-    [[nodiscard]] Observation look(const std::string& vm) const {
+    static bool is_saved(const model::Present& present) { return present.facts.find("memory") != nullptr; }
+
+    static const Bytes* grows_later(const Observation& seen) {
+        const auto* present = std::get_if<model::Present>(&seen);
+        return present != nullptr ? model::get<Bytes>(present->facts, "grows-to") : nullptr;
+    }
+
+    /// Until it has been woken all the way: what was restored, and does not run yet, may still be given up.
+    [[nodiscard]] Result<bool> memory_is_saved(const std::string& vm) const {
+        const Sighting sighting = DomainFinder(api_, layout_).find(vm, View::definition);
+        if (const auto* unknown = std::get_if<model::Unknown>(&sighting)) return base::fail(unknown->error);
+        const auto* found = std::get_if<Found>(&sighting);
+        return found != nullptr && sleeps_on_disk(found->seen);
+    }
+
+    /// `wanted` is nullptr where it is not known: then only what cannot be answered without is looked at.
+    [[nodiscard]] Observation look(const std::string& vm, const Resource* wanted) const {
         const bool on_volume = layout_.on_volume(vm);
         if (on_volume) {
             if (std::optional<Observation> in_the_way = before_the_volume(vm)) return std::move(*in_the_way);
@@ -200,7 +239,13 @@ class DiskDriver final : public driver::Driver {
         if (std::holds_alternative<DiskStore::None>(*seen)) return missing(vm);
         if (const auto* foreign = std::get_if<DiskStore::NotOurs>(&*seen))
             return model::Foreign{foreign->why, "move it away, or put back what belongs there"};
-        return present(std::get<DiskSeen>(*seen), on_volume);
+        const auto& disk = std::get<DiskSeen>(*seen);
+        const Bytes* size = wanted != nullptr ? model::get<Bytes>(wanted->attributes, "size") : nullptr;
+        if (std::max(disk.grows_to, size != nullptr ? size->count : 0) <= disk.size)
+            return present(disk, on_volume, false);
+        const Result<bool> saved = memory_is_saved(vm);
+        if (!saved) return model::Unknown{saved.error()};
+        return present(disk, on_volume, *saved);
     }
 
     /// What keeps a disk that is to lie on a volume from being looked at there.
@@ -266,23 +311,22 @@ class DiskDriver final : public driver::Driver {
         return "";
     }
 
-    /// QEMU holds the file of a guest that runs, and must do it itself.
-    Result<void> grow(const std::string& vm, std::uint64_t size) {
+    /// QEMU holds the file of a guest that runs, and must do it itself. False when it has to wait for that: the memory
+    /// is saved, or is being saved just now. In this order: off, and without the mark then, it had none to lose.
+    Result<bool> grow(const std::string& vm, std::uint64_t size) {
         const std::string uuid = specs::uuid_of(layout_.safe(), vm);
         const Result<std::optional<Domain>> looked = api_->domain_with(uuid, View::live);
         if (!looked) return base::fail(looked.error());
         const std::optional<Domain>& domain = *looked;
-        const Sighting defined = DomainFinder(api_, layout_).find(vm, View::definition);
-        const auto* found = std::get_if<Found>(&defined);
-        const bool saved = found != nullptr && sleeps_on_disk(found->seen);
-        if (saved && domain && !domain->active)
-            return base::fail({.attempt = "make larger",
-                               .object = layout_.disk(vm).string(),
-                               .cause = "the memory of its machine is saved, and ends with the disk as it is",
-                               .advice = "it grows when the machine runs again",
-                               .kind = Error::Kind::refused});
-        if (domain && domain->active) return api_->resize_disk(uuid, layout_.disk(vm).string(), size);
-        return store_.grow(vm, size);
+        const Result<bool> saved = memory_is_saved(vm);
+        if (!saved) return base::fail(saved.error());
+        if (*saved) return false;
+        const bool active = domain && domain->active;
+        const Result<void> grown =
+            active ? api_->resize_disk(uuid, layout_.disk(vm).string(), size) : store_.grow(vm, size);
+        if (grown) return true;
+        if (const Result<bool> since = memory_is_saved(vm); since && *since) return false;
+        return base::fail(grown.error());
     }
 
     const SharedApi api_;

@@ -105,6 +105,7 @@ Result<DiskStore::Seen> DiskStore::look_in(const fs::path& directory, const std:
         seen.pinned = record.at("pinned");
         seen.sized = record.at("sized");
         seen.base_size = record.at("base-size");
+        seen.grows_to = record.value("grows-to", std::uint64_t{0});
     } catch (const json::exception& error) {
         return base::fail({.attempt = "read",
                            .object = record_file.string(),
@@ -118,11 +119,12 @@ Result<DiskStore::Seen> DiskStore::look_in(const fs::path& directory, const std:
 }
 
 Result<void> DiskStore::record(const std::string& vm, const DiskSeen& disk) const {
-    const json record{{"image", disk.image},
-                      {"sha256", disk.base_sha256},
-                      {"pinned", disk.pinned},
-                      {"sized", disk.sized},
-                      {"base-size", disk.base_size}};
+    json record{{"image", disk.image},
+                {"sha256", disk.base_sha256},
+                {"pinned", disk.pinned},
+                {"sized", disk.sized},
+                {"base-size", disk.base_size}};
+    if (disk.grows_to > 0) record["grows-to"] = disk.grows_to;
     return replace_file(layout_.disk_record(vm), record.dump(2) + "\n");
 }
 

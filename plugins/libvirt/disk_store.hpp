@@ -31,6 +31,7 @@ struct DiskSeen {
     bool sized = false;
     std::uint64_t size = 0;       // what the guest sees, in bytes
     std::uint64_t base_size = 0;  // what the image has; 0 when it cannot be told any more
+    std::uint64_t grows_to = 0;   // what was asked for while its machine's memory was saved, which needs it as it is
 };
 
 class DiskStore {

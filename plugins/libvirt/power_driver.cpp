@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <mutex>
 #include <thread>
 
 #include "plugins/libvirt/deep_sleep.hpp"
@@ -69,6 +71,7 @@ class PowerDriver final : public driver::Driver {
     }
 
     model::Snapshot observe(const driver::Scope& scope, const driver::Context& /*context*/) override {
+        note(scope.wanted);
         Result<Sightings> sightings = finder_.find(scope, View::live);
         if (!sightings) return blind(scope, sightings.error());
         model::Snapshot snapshot;  // what they warn of, the driver of vm says already
@@ -219,13 +222,10 @@ class PowerDriver final : public driver::Driver {
         const DomainSeen& seen = found.seen;
         model::Present present{.attributes = seen.hardware};
         if (seen.restored) {
-            // What the spec has changed since it was saved waits for its next restart: it is compared as that will be.
-            const Sighting next = finder_.find(found.owner.vm, View::definition);
-            if (const auto* unknown = std::get_if<model::Unknown>(&next)) return *unknown;
-            if (const auto* defined = std::get_if<Found>(&next)) {
-                present.attributes = defined->seen.hardware;
-                present.facts.set("as-saved", seen.hardware);
-            }
+            // Not as its definition says: that changes while a plan is carried out, and this may not for it.
+            if (const Attributes wanted = noted(found.owner.vm); !wanted.empty())
+                present.attributes = until_its_restart(seen.hardware, wanted);
+            present.facts.set("as-saved", seen.hardware);
             warnings.push_back(fmt::format("{} runs as it was saved: what the spec changed since waits for its restart",
                                            to_text(make_id(model::Kind::power, found.owner.vm))));
         }
@@ -241,6 +241,22 @@ class PowerDriver final : public driver::Driver {
         present.facts.set("role", found.owner.role).set("memory-in-use", seen.memory_in_use);
         if (seen.suspended) present.facts.set("suspended", seen.suspended->in);
         return present;
+    }
+
+    /// For a guest that runs as it was saved: what waits for its restart is no difference, and what that is only what
+    /// is wanted can tell. Looked at by itself for a step, it is seen as the plan saw it.
+    void note(std::span<const Resource> wanted) {
+        if (wanted.empty()) return;
+        const std::lock_guard lock(mutex_);
+        wanted_.clear();
+        for (const Resource& resource : wanted) wanted_.emplace(resource.id.name(), resource.attributes);
+    }
+
+    /// Empty for a guest that is not wanted to run.
+    [[nodiscard]] Attributes noted(const std::string& vm) const {
+        const std::lock_guard lock(mutex_);
+        const auto wanted = wanted_.find(vm);
+        return wanted != wanted_.end() ? wanted->second : Attributes();
     }
 
     /// cloud-init reads its seed when a guest boots: a newer one is worth no restart, but a word. What the definition
@@ -263,6 +279,9 @@ class PowerDriver final : public driver::Driver {
     const DomainFinder finder_;
     const DeepSleep deep_;
     const PowerSwitch switch_;
+
+    mutable std::mutex mutex_;
+    std::map<std::string, Attributes> wanted_;  // by the name of the VM, of the last look at everything; guarded
 };
 
 }  // namespace

@@ -62,6 +62,29 @@ Way way_to(const Attributes& live, const Attributes& wanted) {
     return way;
 }
 
+Attributes within_reach(const Attributes& live, const Attributes& wanted) {
+    Attributes reach = live;
+    const Bytes* memory = model::get<Bytes>(wanted, "memory");
+    const Bytes* most = model::get<Bytes>(live, "memory-max");
+    if (memory != nullptr && most != nullptr && *memory <= *most) reach.set("memory", *memory);
+    const std::int64_t* cpus = model::get<std::int64_t>(wanted, "cpus");
+    const std::int64_t* now = model::get<std::int64_t>(live, "cpus");
+    const std::int64_t* cpus_max = model::get<std::int64_t>(live, "cpus-max");
+    if (cpus != nullptr && now != nullptr && cpus_max != nullptr && *cpus > *now && *cpus <= *cpus_max)
+        reach.set("cpus", *cpus);
+    return reach;
+}
+
+Attributes until_its_restart(const Attributes& live, const Attributes& wanted) {
+    const Attributes reach = within_reach(live, wanted);
+    Attributes seen = wanted;
+    for (const model::Entry& entry : reach.entries()) {
+        const model::Value* now = live.find(entry.key);
+        if (now != nullptr && *now != entry.value) seen.set(entry.key, *now);
+    }
+    return seen;
+}
+
 Result<std::unique_ptr<Found>> PowerSwitch::look(const ResourceId& id) const {
     Sighting sighting = finder_.find(id.name(), View::live);
     if (auto* found = std::get_if<Found>(&sighting)) return std::make_unique<Found>(std::move(*found));
@@ -90,7 +113,8 @@ Result<void> PowerSwitch::bring_up(const model::Resource& resource, const driver
         return *restored ? finish_waking(resource, context) : start(**found);
     }
     if (sleeps_on_disk((*found)->seen)) return finish_waking(resource, context);
-    if (way_to((*found)->seen.hardware, resource.attributes) == Way::restart) {
+    // What runs as it was saved is restarted by people, when they like.
+    if (!(*found)->seen.restored && way_to((*found)->seen.hardware, resource.attributes) == Way::restart) {
         if (Result<void> off = shut_off(resource.id, context); !off) return off;
         return start(**found);
     }
@@ -103,9 +127,8 @@ Result<void> PowerSwitch::finish_waking(const model::Resource& resource, const d
     if (!found) return base::fail(found.error());
     if (!*found || !(*found)->domain.active)
         return base::fail(cannot_wake(resource.id.name(), "it went off while it was being restored"));
+    if (Result<void> adjusted = adjust(**found, resource, context); !adjusted) return adjusted;
     const Way way = way_to((*found)->seen.hardware, resource.attributes);
-    if (way == Way::adjust)
-        if (Result<void> adjusted = adjust(**found, resource, context); !adjusted) return adjusted;
     return deep_.finish_waking(**found, way == Way::restart);
 }
 
@@ -139,11 +162,12 @@ Result<void> PowerSwitch::wake(const Found& found) const {
 Result<void> PowerSwitch::adjust(const Found& found, const model::Resource& resource,
                                  const driver::Context& context) const {
     const Attributes& live = found.seen.hardware;
-    const std::int64_t* cpus = model::get<std::int64_t>(resource.attributes, "cpus");
+    const Attributes reach = within_reach(live, resource.attributes);
+    const std::int64_t* cpus = model::get<std::int64_t>(reach, "cpus");
     const std::int64_t* cpus_now = model::get<std::int64_t>(live, "cpus");
     if (cpus != nullptr && cpus_now != nullptr && *cpus != *cpus_now)
         if (Result<void> set = api_->set_cpus(found.domain.uuid, static_cast<unsigned>(*cpus)); !set) return set;
-    const Bytes* memory = model::get<Bytes>(resource.attributes, "memory");
+    const Bytes* memory = model::get<Bytes>(reach, "memory");
     const Bytes* memory_now = model::get<Bytes>(live, "memory");
     if (memory == nullptr || memory_now == nullptr || *memory == *memory_now) return {};
     return give_memory(found, resource.id, *memory, context);
@@ -223,16 +247,26 @@ Result<void> PowerSwitch::put_to_sleep(const ResourceId& id, specs::Suspend how,
                                                                          : suspend_in_ram(**found);
 }
 
-/// Marked first, in its definition alone: killed in between it runs, and the mark goes with its next start.
+/// What was restored, and has not run since, loses nothing. Of any other, first what was saved before is made unusable:
+/// its definition will know nothing of it. Then it is marked, in its definition alone: killed in between it runs, and
+/// the mark goes with its next start.
 Result<void> PowerSwitch::cut_off(const Found& found, const std::string& cause, const driver::Context& context) const {
     const std::string id = to_text(make_id(model::Kind::power, found.owner.vm));
+    if (deep_.is_still_saved(found)) {
+        context.say(
+            fmt::format("{}: was restored, and has not run since; its power is cut, its memory is still saved", id));
+        return api_->cut_power(found.domain.uuid);
+    }
     context.say(fmt::format("{}: does not sleep ({}); its power is cut, what was in its memory is lost", id, cause));
+    const Result<void> spent = deep_.spend(found);
     Result<void> marked;
     if (found.domain.persistent)
         marked = api_->set_metadata(found.domain.uuid, suspended_metadata(suspended_now(nowhere)), Affect::definition);
-    // Closing goes on without the mark, and says so.
+    // Closing goes on without either, and says so.
     if (Result<void> cut = api_->cut_power(found.domain.uuid); !cut) return cut;
-    return marked;
+    if (!spent) return spent;
+    if (!marked) return marked;
+    return deep_.forget(found);
 }
 
 Result<void> PowerSwitch::suspend_in_ram(const Found& found) const {

@@ -22,6 +22,11 @@ enum class Way {
 /// Both as attributes of power. Memory can be given and taken up to the maximum that the guest was started with, CPUs
 /// only given: a guest need not let go of one. Pure.
 [[nodiscard]] Way way_to(const model::Attributes& live, const model::Attributes& wanted);
+/// What a running guest can become of what is wanted without a restart. Pure.
+[[nodiscard]] model::Attributes within_reach(const model::Attributes& live, const model::Attributes& wanted);
+/// What a guest that runs as it was saved counts as: as it is where it can be adjusted, and as wanted where that waits
+/// for its restart. Pure.
+[[nodiscard]] model::Attributes until_its_restart(const model::Attributes& live, const model::Attributes& wanted);
 
 class PowerSwitch {
  public:

@@ -1,5 +1,6 @@
 // suspend: disk, with a tmpfs for the vault: guests that count on, files that are cut short, broken or of yesterday,
 // and what a kill at each point leaves behind.
+#include <fmt/format.h>
 #include <sys/wait.h>
 
 #include <random>
@@ -172,6 +173,39 @@ TEST_F(SuspendToDisk, AGuestThatCannotSleepIsCutOffWhenTheTimeIsOverAndNeverBefo
     open_again_sleeps(spec());
 }
 
+TEST_F(SuspendToDisk, WhatWasRestoredAndHasNotRunSinceLosesNothingWhenItIsCutOff) {
+    open_and_close();
+    libvirtd_->virsh({"restore", "--paused", memory("desk.save").string()});  // killed before it was renamed
+    EXPECT_EQ(failures(close_at_once(spec())), "");
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    EXPECT_EQ(steps(look(spec(), Mode::open)), "add power/desk restore\n");
+    goes_on();
+}
+
+TEST_F(SuspendToDisk, WhatHasRunPastItsSavedMemoryLosesBothWhenItIsCutOff) {
+    for (const bool paused : {false, true}) {
+        SCOPED_TRACE(paused ? "paused, its saved memory renamed" : "started by hand");
+        reach(spec(), Mode::open);
+        const auto before = boots(more_numbers());
+        reach(spec(), Mode::closed);
+        if (paused) {
+            libvirtd_->virsh({"restore", "--paused", memory("desk.save").string()});
+            fs::rename(memory("desk.save"), memory("desk.save.used"));
+        } else {
+            libvirtd_->virsh({"start", "t-desk"});
+            static_cast<void>(more_numbers());
+        }
+        EXPECT_EQ(failures(close_at_once(spec())), "");
+        EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+        EXPECT_TRUE(fs::is_empty(vault() / "memory"));
+        const model::Plan opening = look(spec(), Mode::open);
+        ASSERT_EQ(steps(opening), "add power/desk start\n");
+        EXPECT_NE(opening.steps[0].summary.find("did not sleep"), std::string::npos) << opening.steps[0].summary;
+        reach(spec(), Mode::open);
+        EXPECT_EQ(boots(more_numbers()), before + (paused ? 1 : 2));
+    }
+}
+
 TEST_F(SuspendToDisk, ASaveThatTakesTooLongIsBrokenOff) {
     // A guest whose memory is more than fits into a pipe.
     std::string heavy = saving;
@@ -256,6 +290,49 @@ TEST_F(SuspendToDisk, ASpecChangedWhileItWasSavedWaitsForItsRestart) {
     EXPECT_NE(libvirtd_->virsh({"dumpxml", "t-desk"}).find("<cmdline>loud</cmdline>"), std::string::npos);
 }
 
+/// desk with these words in its spec.
+std::string desk_with(const std::string& cmdline, const std::string& size) {
+    std::string text = saving;
+    text.replace(text.find("quiet"), 5, cmdline);
+    const std::string_view before = "memory: 32MiB, cpus: 1, address: 10.99.0.20";
+    return text.replace(text.find(before), before.size(), size + ", address: 10.99.0.20");
+}
+
+TEST_F(SuspendToDisk, WhatRunsAsItWasSavedIsGivenWhatCanBeGivenAndTheRestWaits) {
+    const std::string before = desk_with("quiet", "memory: 32MiB, memory-max: 64MiB, cpus: 1, cpus-max: 3");
+    reach(spec(before), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1);
+    reach(spec(before), Mode::closed);
+    // While it is saved: another command line, and a CPU.
+    reach(spec(desk_with("loud", "memory: 32MiB, memory-max: 64MiB, cpus: 2, cpus-max: 3")), Mode::open);
+    EXPECT_EQ(libvirtd_->virsh({"vcpucount", "t-desk", "--live", "--current"}), "2");
+    // While it runs: memory, a CPU, and more that waits.
+    const std::string after = desk_with("louder", "memory: 48MiB, memory-max: 96MiB, cpus: 3, cpus-max: 4");
+    EXPECT_EQ(steps(look(spec(after), Mode::open)),
+              "change vm/desk redefine boot.cmdline cpus cpus-max memory memory-max\n"
+              "change power/desk adjust cpus memory\n");
+    reach(spec(after), Mode::open);
+    EXPECT_EQ(libvirtd_->virsh({"vcpucount", "t-desk", "--live", "--current"}), "3");
+    EXPECT_NE(libvirtd_->virsh({"dumpxml", "t-desk"}).find(fmt::format("memory=\"{}\"", 48U << 20U)),
+              std::string::npos);
+    // More than it was started with, and less than it can be told to give back.
+    const std::string most = desk_with("louder", "memory: 96MiB, memory-max: 96MiB, cpus: 1, cpus-max: 4");
+    EXPECT_EQ(steps(look(spec(most), Mode::open)), "change vm/desk redefine cpus memory\n");
+    reach(spec(most), Mode::open);
+    libvirtd_->virsh({"suspend", "t-desk"});
+    EXPECT_EQ(steps(look(spec(most), Mode::open)), "change power/desk resume state\n");
+    reach(spec(most), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1) << "it was restarted";
+    // With the spec changed once more it sleeps in the same run.
+    EXPECT_EQ(failures(go(spec(before), Mode::closed)), "");
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    reach(spec(before), Mode::open);
+    EXPECT_EQ(boots(more_numbers()), 1);
+    libvirtd_->virsh({"destroy", "t-desk"});
+    reach(spec(most), Mode::open);
+    EXPECT_EQ(libvirtd_->virsh({"vcpucount", "t-desk", "--live", "--maximum"}), "4");
+}
+
 TEST_F(SuspendToDisk, DiskAndRamMayBeSwitchedWhileItSleeps) {
     open_and_close();
     const specs::SafeSpec ram = with_vault(load(saving), specs::Suspend::ram);
@@ -288,13 +365,67 @@ TEST_F(SuspendToDisk, AWorkspaceThatLeftTheFileIsSavedToo) {
 class DisksInTheVault : public SuspendToDisk {
  protected:
     /// desk on a disk as well.
-    [[nodiscard]] specs::SafeSpec with_disk() const {
+    [[nodiscard]] specs::SafeSpec with_disk(const std::string& disk = "image: disk.img") const {
         std::string text = saving;
         const std::string boot = "boot: { kernel: kernel, cmdline: quiet }";
-        text.replace(text.find(boot), boot.size(), "image: disk.img");
+        text.replace(text.find(boot), boot.size(), disk);
         return spec(text);
     }
 };
+
+TEST_F(DisksInTheVault, MadeLargerWhileItsMemoryIsSavedItWakesAndThenGrows) {
+    const specs::SafeSpec small = with_disk("image: disk.img, disk: 8MiB");
+    const specs::SafeSpec large = with_disk("image: disk.img, disk: 16MiB");
+    reach(small, Mode::open);
+    reach(small, Mode::closed);
+    EXPECT_EQ(steps(look(large, Mode::open)), "change disk/desk note size\nadd power/desk restore\n");
+    reach(large, Mode::closed);
+    const model::Plan closed = look(large, Mode::closed);
+    EXPECT_TRUE(std::ranges::any_of(closed.notes, [](const std::string& note) {
+        return note.find("disk/desk grows to 16 MiB when its machine runs again") != std::string::npos;
+    }));
+    EXPECT_EQ(steps(look(large, Mode::open)), "add power/desk restore\n");
+    reach(large, Mode::open);
+    EXPECT_NE(libvirtd_->virsh({"domblkinfo", "t-desk", "vda"}).find("16777216"), std::string::npos);
+    // And in one go.
+    reach(large, Mode::closed);
+    const specs::SafeSpec largest = with_disk("image: disk.img, disk: 32MiB");
+    reach(largest, Mode::open);
+    EXPECT_NE(libvirtd_->virsh({"domblkinfo", "t-desk", "vda"}).find("33554432"), std::string::npos);
+    EXPECT_EQ(domains(), "t-desk running; t-gate running");
+}
+
+TEST_F(DisksInTheVault, AskedForAndTakenBackWhileItsMemoryIsSavedTheDiskStaysAsItIs) {
+    const specs::SafeSpec small = with_disk("image: disk.img, disk: 8MiB");
+    reach(small, Mode::open);
+    reach(small, Mode::closed);
+    reach(with_disk("image: disk.img, disk: 16MiB"), Mode::closed);
+    reach(small, Mode::closed);
+    reach(small, Mode::open);
+    EXPECT_NE(libvirtd_->virsh({"domblkinfo", "t-desk", "vda"}).find("8388608"), std::string::npos);
+}
+
+TEST_F(DisksInTheVault, MadeLargerByTheRunThatPutsItsMachineToSleepItSleepsAndWakes) {
+    reach(with_disk("image: disk.img, disk: 8MiB"), Mode::open);
+    const specs::SafeSpec large = with_disk("image: disk.img, disk: 16MiB");
+    reach(large, Mode::closed);
+    EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+    reach(large, Mode::open);
+    EXPECT_NE(libvirtd_->virsh({"domblkinfo", "t-desk", "vda"}).find("16777216"), std::string::npos);
+}
+
+TEST_F(DisksInTheVault, GivenUpMemoryLetsTheDiskGrowBeforeItsMachineBoots) {
+    const specs::SafeSpec small = with_disk("image: disk.img, disk: 8MiB");
+    reach(small, Mode::open);
+    reach(small, Mode::closed);
+    specs::SafeSpec large = with_disk("image: disk.img, disk: 16MiB");
+    reach(large, Mode::closed);
+    large.hypervisor.value = PrivateLibvirtd::uri;
+    ASSERT_TRUE(libvirt::discard_state(setting(large), "desk"));
+    EXPECT_EQ(steps(look(large, Mode::closed)), "change disk/desk grow size\n");
+    reach(large, Mode::open);
+    EXPECT_NE(libvirtd_->virsh({"domblkinfo", "t-desk", "vda"}).find("16777216"), std::string::npos);
+}
 
 TEST_F(DisksInTheVault, AWorkspacesDiskLiesThereAndAServicesDoesNot) {
     reach(with_disk(), Mode::open);
@@ -315,6 +446,16 @@ TEST_F(DisksInTheVault, OldMemoryIsNotRestoredOverANewerDisk) {
     const std::string said = failures(go(with_disk(), Mode::open));
     EXPECT_NE(said.find("was written to after the memory was saved"), std::string::npos) << said;
     EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
+}
+
+TEST_F(DisksInTheVault, RestoredAndCutOffItsMemoryStillFitsItsDisk) {
+    reach(with_disk(), Mode::open);
+    reach(with_disk(), Mode::closed);
+    libvirtd_->virsh({"restore", "--paused", memory("desk.save").string()});
+    EXPECT_EQ(failures(close_at_once(with_disk())), "");
+    EXPECT_EQ(steps(look(with_disk(), Mode::open)), "add power/desk restore\n");
+    reach(with_disk(), Mode::open);
+    EXPECT_EQ(domains(), "t-desk running; t-gate running");
 }
 
 TEST_F(DisksInTheVault, WhileItIsNotMountedTheDiskIsDeferredAndNotMissing) {

@@ -114,6 +114,11 @@ class SuspendToDisk : public LibvirtTest {
         return applying::apply(goal, look_and_plan(goal, set, {}), {set, *journal, silent, {}, insistence}, {});
     }
 
+    /// When the time that guests have to fall asleep is over already.
+    [[nodiscard]] model::Report close_at_once(const specs::SafeSpec& spec) const {
+        return go(spec, Mode::closed, drivers_of(spec), {.asleep_by = std::chrono::steady_clock::now()});
+    }
+
     void reach(const specs::SafeSpec& spec, Mode mode) const {
         const model::Report report = go(spec, mode);
         EXPECT_EQ(failures(report), "");

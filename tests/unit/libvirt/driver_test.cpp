@@ -149,6 +149,40 @@ TEST(WayTo, LiveIsOnlyWhatAGuestCanTakeWhileItRuns) {
     EXPECT_EQ(way("extra", Branch().set("hostdev", "x")), Way::restart);
 }
 
+TEST(UntilItsRestart, OnlyWhatCanBeGivenAtOnceIsADifference) {
+    const Attributes live = Attributes()
+                                .set("cpus", 2)
+                                .set("cpus-max", 4)
+                                .set("memory", Bytes{64})
+                                .set("memory-max", Bytes{128})
+                                .set("boot", Branch().set("cmdline", "quiet"));
+    struct Case {
+        int cpus;
+        std::uint64_t memory;
+        bool gives_cpus;
+        bool gives_memory;
+    };
+    for (const auto& [cpus, memory, gives_cpus, gives_memory] : {Case{2, 64, false, false},
+                                                                 {3, 128, true, true},
+                                                                 {4, 32, true, true},
+                                                                 {5, 129, false, false},
+                                                                 {1, 64, false, false}}) {
+        SCOPED_TRACE(cpus);
+        Attributes wanted = live;
+        wanted.set("cpus", cpus).set("memory", Bytes{memory}).set("memory-max", Bytes{256}).set("cpus-max", 8);
+        wanted.set("boot", Branch().set("cmdline", "loud"));
+        const Attributes reach = within_reach(live, wanted);
+        EXPECT_EQ(*reach.find("cpus"), model::Value(gives_cpus ? cpus : 2));
+        EXPECT_EQ(*reach.find("memory"), model::Value(Bytes{gives_memory ? memory : 64}));
+        EXPECT_EQ(*reach.find("boot"), *live.find("boot"));
+        Attributes expected = wanted;
+        if (gives_cpus) expected.set("cpus", 2);
+        if (gives_memory) expected.set("memory", Bytes{64});
+        EXPECT_EQ(until_its_restart(live, wanted), expected);
+        EXPECT_EQ(until_its_restart(reach, wanted), wanted) << "once it is given, nothing is left";
+    }
+}
+
 TEST(Orphans, SleepWithTheSafeUnlessTheyServe) {
     const auto driver = make_power_driver(nullptr, Layout("t", "/s"), specs::Suspend::ram, std::chrono::seconds(1));
     const auto orphan = [&](const char* role, Mode mode) {

@@ -1,12 +1,16 @@
-// What a machine that is off is to do, by the files that lie of it; the files themselves; and what counts as mounted.
+// What a machine that is off is to do, by the files that lie of it; the files themselves; what counts as mounted; and
+// how a save is broken off.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "plugins/libvirt/deep_sleep.hpp"
 #include "plugins/libvirt/mounted.hpp"
 #include "tests/support/temporary_directory.hpp"
+#include "tests/unit/libvirt/mock_api.hpp"
 
 namespace safe::libvirt {
 namespace {
@@ -150,6 +154,37 @@ TEST_F(Files, SpaceForAllIsAskedForAndWhatIsSavedCounts) {
     const auto refused = memory().check_space();
     ASSERT_FALSE(refused);
     EXPECT_NE(refused.error().advice.find("larger"), std::string::npos);
+}
+
+TEST_F(Files, ASaveThatBeginsAfterTheTimeIsOverIsBrokenOffToo) {
+    using namespace std::chrono_literals;
+    const base::Error nothing_to_abort{.attempt = "abort", .object = "desk", .cause = "no job is active"};
+    std::atomic<bool> begun = false;
+    std::atomic<bool> aborted = false;
+    const auto api = std::make_shared<::testing::NiceMock<MockApi>>();
+    ON_CALL(*api, domain_with).WillByDefault([](const std::string& uuid, View) {
+        return std::optional(Domain{.name = "t-desk", .uuid = uuid, .active = true, .paused = true});
+    });
+    ON_CALL(*api, abort_job).WillByDefault([&](const std::string&) -> base::Result<void> {
+        if (!begun) return base::fail(nothing_to_abort);
+        aborted = true;
+        return {};
+    });
+    ON_CALL(*api, save).WillByDefault([&](const std::string&, const std::string&) -> base::Result<void> {
+        std::this_thread::sleep_for(150ms);  // it waits for another job to end
+        begun = true;
+        for (int tries = 0; tries < 500 && !aborted; ++tries) std::this_thread::sleep_for(10ms);
+        if (!aborted) return {};
+        return base::fail({.attempt = "save", .object = "desk", .cause = "it was broken off"});
+    });
+    const Found desk{.domain = {.name = "t-desk", .uuid = "u", .active = true, .paused = true, .persistent = true},
+                     .seen = {},
+                     .owner = {.safe = "t", .vm = "desk"}};
+    const driver::Context context{.insistence = {.asleep_by = std::chrono::steady_clock::now() + 20ms}};
+    const auto slept = DeepSleep(api, Layout("t", home_.path() / "state", keep_)).put_to_sleep(desk, context);
+    EXPECT_TRUE(aborted);
+    ASSERT_FALSE(slept);
+    EXPECT_EQ(slept.error().cause, "it was broken off");
 }
 
 }  // namespace
