@@ -14,6 +14,7 @@ using base::Error;
 using base::Result;
 using members::DirectoryEntry;
 using members::Generation;
+using members::NotSet;
 using model::Kind;
 
 class LdapDirectory final : public members::Directory {
@@ -50,15 +51,15 @@ class LdapDirectory final : public members::Directory {
         return *std::move(read);
     }
 
-    Result<void> set_password(std::string_view user, std::optional<Generation> before, Generation after,
-                              const base::Secret& key) override {
+    std::expected<void, NotSet> set_password(std::string_view user, std::optional<Generation> before, Generation after,
+                                             const base::Secret& key) override {
         const Result<std::optional<DirectoryEntry>> there = find(user);
-        if (!there) return base::fail(there.error());
-        if (!*there) return base::fail(moved(user, "there is no such entry"));
+        if (!there) return std::unexpected(NotSet{there.error()});
+        if (!*there) return std::unexpected(NotSet{moved(user, "there is no such entry")});
         const Result<base::Secret> password = password_of(key);
-        if (!password) return base::fail(password.error());
+        if (!password) return std::unexpected(NotSet{password.error()});
         const Result<std::string> hash = base::hash_of_key(*password);
-        if (!hash) return base::fail(hash.error());
+        if (!hash) return std::unexpected(NotSet{hash.error()});
 
         const std::string attribute(generation_attribute);
         std::vector<Modification> changes;
@@ -69,10 +70,11 @@ class LdapDirectory final : public members::Directory {
         const Answer<void> done = api_->modify(layout_.account(user), changes);
         if (done) return {};
         // Servers have several words for "it is not as you think": asked again, it is clear.
-        if (done.error().kind != Failure::Kind::unreachable)
+        const bool answered = done.error().kind != Failure::Kind::unreachable;
+        if (answered)
             if (const auto now = find(user); now && (!*now || (*now)->generation != before))
-                return base::fail(moved(user, done.error().error.cause));
-        return base::fail(done.error().error);
+                return std::unexpected(NotSet{moved(user, done.error().error.cause)});
+        return std::unexpected(NotSet{done.error().error, !answered});
     }
 
     Result<bool> binds(std::string_view user, const base::Secret& key) override {
