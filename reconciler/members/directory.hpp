@@ -40,10 +40,10 @@ class Directory {
     Directory& operator=(Directory&&) = delete;
     virtual ~Directory() = default;
 
-    /// Every account of this safe, by name.
+    /// Every account of this safe, by name. An Error as well when the place of the accounts is not to be seen.
     [[nodiscard]] virtual base::Result<std::vector<DirectoryEntry>> list() = 0;
 
-    /// nullopt: looked, and there is no entry of that name.
+    /// nullopt: looked, and there is no entry of that name where the accounts are.
     [[nodiscard]] virtual base::Result<std::optional<DirectoryEntry>> find(std::string_view user) = 0;
 
     /// Replaces password and generation in one request, and only if the generation there is still `before`; refused

@@ -11,6 +11,7 @@ namespace {
 
 using test::failure;
 using test::ScriptedApi;
+using ::testing::HasSubstr;
 
 class Members : public ::testing::Test {
  protected:
@@ -35,6 +36,22 @@ TEST_F(Members, APasswordThatNobodyConfirmedMayFollow) {
     const auto set = directory->set_password("bob", 1, 2, key);
     ASSERT_FALSE(set);
     EXPECT_FALSE(set.error().may_follow);
+}
+
+TEST_F(Members, NobodyIsGoneWhoseUnitIsNotShown) {
+    api.sees = [](const Query&) { return failure(Failure::Kind::missing); };
+    EXPECT_THAT(to_text(directory->list().error()), HasSubstr("it is new, or directory.bind may not read it"));
+    EXPECT_THAT(to_text(directory->find("bob").error()), HasSubstr("shows no ou=people,dc=atlas,dc=example"));
+    EXPECT_FALSE(directory->remove("bob"));
+    // A search that shows nothing where the entry itself is searched is no better.
+    api.sees = [](const Query&) { return std::vector<Entry>(); };
+    EXPECT_FALSE(directory->find("bob"));
+    api.sees = [&](const Query& query) -> Answer<std::vector<Entry>> {
+        if (query.base != at.unit(model::Kind::account)) return failure(Failure::Kind::missing);
+        return std::vector{Entry{query.base, {}}};
+    };
+    EXPECT_EQ(directory->find("bob").value(), std::nullopt);
+    EXPECT_FALSE(directory->remove("bob")) << "the groups are not shown";
 }
 
 }  // namespace
