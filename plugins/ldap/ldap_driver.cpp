@@ -76,7 +76,9 @@ class LdapDriver final : public driver::Driver {
             if (!scope.enumerate && asked.empty()) continue;
             if (Answer<Found> looked = look(kind, asked, scope.enumerate)) {
                 snapshot.observations.merge(looked->observations);
-                std::ranges::move(looked->warnings, std::back_inserter(snapshot.warnings));
+                for (std::string& warning : looked->warnings)
+                    if (std::ranges::find(snapshot.warnings, warning) == snapshot.warnings.end())
+                        snapshot.warnings.push_back(std::move(warning));
             } else {
                 for (const ResourceId* id : asked) snapshot.observations.insert_or_assign(*id, unseen(looked.error()));
                 snapshot.enumeration_failed = looked.error().error;
@@ -215,8 +217,22 @@ class LdapDriver final : public driver::Driver {
                     "ours can have, and is left alone: " +
                     printable(entry.name));
         });
-        if (!searched && searched.error().kind == Failure::Kind::missing) return Found();  // the unit is not there yet
+        if (!searched && searched.error().kind == Failure::Kind::missing) return no_unit();
         if (!searched) return std::unexpected(std::move(searched.error()));
+        return found;
+    }
+
+    /// The unit is not there yet. Or the server hides it: told apart only by making it, for a directory that was just
+    /// set up has no base either, and an apply makes it.
+    Answer<Found> no_unit() {
+        const Answer<bool> base = shows(*api_, layout_.base);
+        if (!base) return std::unexpected(base.error());
+        Found found;
+        if (!*base)
+            found.warnings.push_back(
+                fmt::format("the directory shows nothing of {}: it is new, or directory.bind may not read it, and then "
+                            "nothing is known of its accounts and none can be made",
+                            layout_.base));
         return found;
     }
 
@@ -237,8 +253,11 @@ class LdapDriver final : public driver::Driver {
             if (auto units = make_units(*api_, layout_); !units) return units;
             if (auto free = check_number(resource); !free) return free;
             Answer<void> added = api_->add(wanted);
-            // Somebody else was faster, or we ourselves before a connection broke.
-            if (added || added.error().kind != Failure::Kind::exists || again) return added;
+            if (added || added.error().kind != Failure::Kind::exists) return added;
+            // Somebody else was faster, or we ourselves before a connection broke: then it is shown now.
+            if (again)
+                return std::unexpected(Failure{Failure::Kind::failed,
+                                               hidden("make", wanted.name, "it is there, and the directory hides it")});
         }
         return {};
     }
@@ -253,12 +272,22 @@ class LdapDriver final : public driver::Driver {
     Answer<void> remove(const ResourceId& id) {
         const std::string name = layout_.name_of(id);
         const Answer<std::vector<Entry>> there = look_at(name, id.kind);
-        if (!there && there.error().kind == Failure::Kind::missing) return {};
+        if (!there && there.error().kind == Failure::Kind::missing) return was_gone(id);
         if (!there) return std::unexpected(there.error());
         if (!layout_.owns(there->front())) return std::unexpected(not_ours(name));
         Answer<void> removed = api_->remove(name);
         if (!removed && removed.error().kind == Failure::Kind::missing) return {};
         return removed;
+    }
+
+    /// What is to be removed is not shown, and was when it was planned: gone only if the rest is shown still.
+    Answer<void> was_gone(const ResourceId& id) {
+        const std::string unit = layout_.unit(id.kind);
+        const Answer<bool> shown = shows(*api_, unit);
+        if (!shown) return std::unexpected(shown.error());
+        if (*shown) return {};
+        return std::unexpected(Failure{Failure::Kind::failed, hidden("remove", layout_.name_of(id),
+                                                                     "the directory shows no " + unit + " any more")});
     }
 
     /// One entry, or a Failure.

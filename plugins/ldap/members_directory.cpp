@@ -5,6 +5,7 @@
 
 #include "plugins/ldap/escaping.hpp"
 #include "plugins/ldap/ldap_driver.hpp"
+#include "plugins/ldap/units.hpp"
 #include "reconciler/base/password_hash.hpp"
 
 namespace safe::ldap {
@@ -14,6 +15,7 @@ using base::Error;
 using base::Result;
 using members::DirectoryEntry;
 using members::Generation;
+using members::NotSet;
 using model::Kind;
 
 class LdapDirectory final : public members::Directory {
@@ -23,7 +25,8 @@ class LdapDirectory final : public members::Directory {
     Result<std::vector<DirectoryEntry>> list() override {
         const Answer<std::vector<Entry>> found = api_->search(
             {.base = layout_.unit(Kind::account), .filter = equals(mark, layout_.safe), .attributes = asked_for()});
-        if (!found && found.error().kind == Failure::Kind::missing) return std::vector<DirectoryEntry>();
+        if (!found && found.error().kind == Failure::Kind::missing)
+            return base::fail(unit_hidden("list the members of", layout_.safe, Kind::account));
         if (!found) return base::fail(found.error().error);
         std::vector<DirectoryEntry> entries;
         for (const Entry& entry : *found) {
@@ -41,24 +44,23 @@ class LdapDirectory final : public members::Directory {
         if (!Layout::can_name(user)) return std::nullopt;
         const Answer<std::vector<Entry>> found =
             api_->search({.base = layout_.account(user), .depth = Query::Depth::itself, .attributes = asked_for()});
-        if (!found && found.error().kind == Failure::Kind::missing) return std::nullopt;
-        if (!found) return base::fail(found.error().error);
-        if (found->empty()) return std::nullopt;
+        if (!found && found.error().kind != Failure::Kind::missing) return base::fail(found.error().error);
+        if (!found || found->empty()) return not_below_unit(user);
         if (!layout_.owns(found->front())) return base::fail(not_ours(user));
         Result<DirectoryEntry> read = read_entry(user, found->front());
         if (!read) return base::fail(read.error());
         return *std::move(read);
     }
 
-    Result<void> set_password(std::string_view user, std::optional<Generation> before, Generation after,
-                              const base::Secret& key) override {
+    std::expected<void, NotSet> set_password(std::string_view user, std::optional<Generation> before, Generation after,
+                                             const base::Secret& key) override {
         const Result<std::optional<DirectoryEntry>> there = find(user);
-        if (!there) return base::fail(there.error());
-        if (!*there) return base::fail(moved(user, "there is no such entry"));
+        if (!there) return std::unexpected(NotSet{there.error()});
+        if (!*there) return std::unexpected(NotSet{moved(user, "there is no such entry")});
         const Result<base::Secret> password = password_of(key);
-        if (!password) return base::fail(password.error());
+        if (!password) return std::unexpected(NotSet{password.error()});
         const Result<std::string> hash = base::hash_of_key(*password);
-        if (!hash) return base::fail(hash.error());
+        if (!hash) return std::unexpected(NotSet{hash.error()});
 
         const std::string attribute(generation_attribute);
         std::vector<Modification> changes;
@@ -69,10 +71,11 @@ class LdapDirectory final : public members::Directory {
         const Answer<void> done = api_->modify(layout_.account(user), changes);
         if (done) return {};
         // Servers have several words for "it is not as you think": asked again, it is clear.
-        if (done.error().kind != Failure::Kind::unreachable)
+        const bool answered = done.error().kind != Failure::Kind::unreachable;
+        if (answered)
             if (const auto now = find(user); now && (!*now || (*now)->generation != before))
-                return base::fail(moved(user, done.error().error.cause));
-        return base::fail(done.error().error);
+                return std::unexpected(NotSet{moved(user, done.error().error.cause)});
+        return std::unexpected(NotSet{done.error().error, !answered});
     }
 
     Result<bool> binds(std::string_view user, const base::Secret& key) override {
@@ -100,6 +103,21 @@ class LdapDirectory final : public members::Directory {
 
  private:
     static std::vector<std::string> asked_for() { return {std::string(mark), std::string(generation_attribute)}; }
+
+    /// Whoever may not see the unit may not see either who is in it, nor whether it is there at all.
+    [[nodiscard]] Error unit_hidden(std::string attempt, std::string_view object, Kind kind) const {
+        return hidden(
+            std::move(attempt), std::string(object),
+            "the directory shows no " + layout_.unit(kind) + ": it is new, or directory.bind may not read it");
+    }
+
+    /// An entry is not shown: there is none only if the unit that it would be in is shown.
+    Result<std::optional<DirectoryEntry>> not_below_unit(std::string_view user) {
+        const Answer<bool> shown = shows(*api_, layout_.unit(Kind::account));
+        if (!shown) return base::fail(shown.error().error);
+        if (!*shown) return base::fail(unit_hidden("find in the directory", user, Kind::account));
+        return std::nullopt;
+    }
 
     static Error not_ours(std::string_view user) {
         return {"use the directory's entry of", std::string(user), "it is not ours",
@@ -130,7 +148,8 @@ class LdapDirectory final : public members::Directory {
             api_->search({.base = layout_.unit(Kind::group),
                           .filter = all_of({equals(mark, layout_.safe), equals("memberUid", user)}),
                           .attributes = {std::string(mark)}});
-        if (!groups && groups.error().kind == Failure::Kind::missing) return {};
+        if (!groups && groups.error().kind == Failure::Kind::missing)
+            return base::fail(unit_hidden("take out of the groups", user, Kind::group));
         if (!groups) return base::fail(groups.error().error);
         for (const Entry& group : *groups) {
             const Answer<void> left =

@@ -5,14 +5,11 @@
 namespace safe::ldap {
 namespace {
 
-bool is_there(const Answer<std::vector<Entry>>& found) { return found && !found->empty(); }
-
 /// Adds an entry that may be there already, whoever has made it.
 Answer<void> make_if_missing(Api& api, const Entry& entry) {
-    const Answer<std::vector<Entry>> found =
-        api.search({.base = entry.name, .depth = Query::Depth::itself, .attributes = {"1.1"}});
-    if (is_there(found)) return {};
-    if (!found && found.error().kind != Failure::Kind::missing) return std::unexpected(found.error());
+    const Answer<bool> shown = shows(api, entry.name);
+    if (!shown) return std::unexpected(shown.error());
+    if (*shown) return {};
     Answer<void> added = api.add(entry);
     if (!added && added.error().kind == Failure::Kind::exists) return {};
     return added;
@@ -48,10 +45,23 @@ Entry unit_entry(const Layout& layout, model::Kind kind) {
 
 }  // namespace
 
+Answer<bool> shows(Api& api, const std::string& name) {
+    const Answer<std::vector<Entry>> found =
+        api.search({.base = name, .depth = Query::Depth::itself, .attributes = {"1.1"}});
+    if (found) return !found->empty();
+    if (found.error().kind == Failure::Kind::missing) return false;
+    return std::unexpected(found.error());
+}
+
+base::Error hidden(std::string attempt, std::string object, std::string cause) {
+    return {std::move(attempt), std::move(object), std::move(cause),
+            "apply if it is new; otherwise give directory.bind the rights that examples/directory/access.ldif gives"};
+}
+
 Answer<void> make_units(Api& api, const Layout& layout) {
-    const auto base = api.search({.base = layout.base, .depth = Query::Depth::itself, .attributes = {"1.1"}});
-    if (!base && base.error().kind != Failure::Kind::missing) return std::unexpected(base.error());
-    if (!is_there(base)) {
+    const Answer<bool> base = shows(api, layout.base);
+    if (!base) return std::unexpected(base.error());
+    if (!*base) {
         const Answer<Entry> entry = base_entry(layout);
         if (!entry) return std::unexpected(entry.error());
         if (Answer<void> made = make_if_missing(api, *entry); !made) return made;

@@ -57,15 +57,17 @@ bool counts(const Keyslot& keyslot, const DirectoryEntry& entry) {
 /// knows, so that both stay until somebody does.
 Result<Done> commit(const Parts& parts, const DirectoryEntry& before, const Keyslot& added, const Secret& key,
                     bool undo) {
-    const Result<void> written = parts.directory.set_password(added.user, before.generation, added.generation, key);
+    const auto written = parts.directory.set_password(added.user, before.generation, added.generation, key);
     if (written) return Done{};
     const Result<std::optional<DirectoryEntry>> now = parts.directory.find(added.user);
-    if (!now) return Done{.waits = written.error()};
+    if (!now) return Done{.waits = written.error().error};
     if (*now && (*now)->generation == added.generation) return Done{};
+    // Not there yet, but on its way: it would name a keyslot that is gone, and lock its owner out of both.
+    if (written.error().may_follow) return Done{.waits = written.error().error};
     if (undo)
         if (const Result<void> removed = parts.vault.remove(added.user, added.generation); !removed)
             return base::fail(removed.error());
-    Error error = written.error();
+    Error error = written.error().error;
     if (error.kind == Error::Kind::refused) error.kind = Error::Kind::failed;  // the header was touched meanwhile
     return base::fail(std::move(error));
 }

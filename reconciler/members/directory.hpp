@@ -5,6 +5,7 @@
 // limits; an Error says that nothing is known, never that nothing is there.
 #pragma once
 
+#include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,13 @@ struct DirectoryEntry {
     bool operator==(const DirectoryEntry&) const = default;
 };
 
+/// Why a password was not set, as far as anybody knows.
+struct NotSet {
+    base::Error error;
+    /// Nobody answered: what was sent may be carried out still, whatever find() says meanwhile.
+    bool may_follow = false;
+};
+
 class Directory {
  public:
     Directory() = default;
@@ -32,16 +40,18 @@ class Directory {
     Directory& operator=(Directory&&) = delete;
     virtual ~Directory() = default;
 
-    /// Every account of this safe, by name.
+    /// Every account of this safe, by name. An Error as well when the place of the accounts is not to be seen.
     [[nodiscard]] virtual base::Result<std::vector<DirectoryEntry>> list() = 0;
 
-    /// nullopt: looked, and there is no entry of that name.
+    /// nullopt: looked, and there is no entry of that name where the accounts are.
     [[nodiscard]] virtual base::Result<std::optional<DirectoryEntry>> find(std::string_view user) = 0;
 
     /// Replaces password and generation in one request, and only if the generation there is still `before`; refused
-    /// when it is not, or there is no entry. After any other Error it may or may not have happened: find() tells.
-    [[nodiscard]] virtual base::Result<void> set_password(std::string_view user, std::optional<Generation> before,
-                                                          Generation after, const base::Secret& key) = 0;
+    /// when it is not, or there is no entry. After any other failure it may or may not have happened: find() tells when
+    /// it has; that it has not, only when nothing may follow.
+    [[nodiscard]] virtual std::expected<void, NotSet> set_password(std::string_view user,
+                                                                   std::optional<Generation> before, Generation after,
+                                                                   const base::Secret& key) = 0;
 
     /// Whether the directory takes `key` for `user`'s password, asked by binding with it. An empty key is never sent.
     [[nodiscard]] virtual base::Result<bool> binds(std::string_view user, const base::Secret& key) = 0;

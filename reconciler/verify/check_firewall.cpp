@@ -6,7 +6,7 @@
 #include <array>
 #include <set>
 
-#include "reconciler/verify/firewall_listing.hpp"
+#include "reconciler/verify/firewall_shapes.hpp"
 #include "reconciler/verify/scene.hpp"
 #include "specs/identity.hpp"
 
@@ -18,8 +18,13 @@ constexpr std::array<std::string_view, 4> hooks{"prerouting", "forward", "input"
 constexpr std::string_view sources = "sources";
 constexpr std::string_view implied = "implied/";
 
-/// "users-to-desktop" of "users-to-desktop: tcp/22".
-std::string declared_name(const FirewallRule& rule) { return rule.comment.substr(0, rule.comment.find(": ")); }
+constexpr std::array<std::string_view, 3> modes{"storage", "open", "locked"};
+
+std::string name_of(const FirewallRule& rule) { return rule.comment.empty() ? "without a name" : rule.comment; }
+
+bool drops_everything(const FirewallChain* chain) {
+    return chain != nullptr && !chain->rules.empty() && chain->rules.back().drops && !chain->rules.back().conditional;
+}
 
 class FirewallJudge {
  public:
@@ -54,22 +59,44 @@ class FirewallJudge {
     void judge_base() {
         const FirewallChain* base = chain("base");
         if (base == nullptr || base->rules.empty()) return fault("base", "there is no base: nothing is held back");
-        const FirewallRule& last = base->rules.back();
-        if (!last.drops || last.conditional) return fault("base", "its last rule does not drop everything");
+        if (!drops_everything(base)) return fault("base", "its last rule does not drop everything");
         if (std::ranges::any_of(base->rules,
                                 [](const FirewallRule& rule) { return rule.accepts && !rule.conditional; }))
             return fault("base", "a rule accepts everything");
         for (const std::string_view hook : hooks) {
             const std::string_view target = hook == "prerouting" ? sources : "base";
-            const FirewallChain* entry = chain(hook);
-            const bool enters = entry != nullptr && entry->hook == hook &&
-                                std::ranges::any_of(entry->rules, [&](const FirewallRule& rule) {
-                                    return rule.target == target && rule.mentions.contains(bridge_);
-                                });
-            if (!enters)
+            if (!enters(hook, target))
                 return fault(hook, fmt::format("frames of {} do not enter {} by the hook {}", bridge_, target, hook));
+            if (!lets_no_more_through(hook, {target}, false)) return;
         }
+        if (!drops_everything(chain(sources)))
+            return fault(sources, "its last rule does not drop everything: VMs may send under any address");
+        if (!lets_no_more_through(sources, {}, false)) return;
+        // A goto would not come back to the drop at the end.
+        if (!lets_no_more_through("base", {modes.begin(), modes.end()}, true)) return;
         lines_.ok(listing("base"), fmt::format("stands, drops by default, {} rules", base->rules.size()));
+    }
+
+    /// By one rule that asks for the bridge alone.
+    [[nodiscard]] bool enters(std::string_view hook, std::string_view target) const {
+        const FirewallChain* entry = chain(hook);
+        const std::string whole = (hook == "output" ? "meta obrname " : "meta ibrname ") + bridge_;
+        return entry != nullptr && entry->hook == hook &&
+               std::ranges::any_of(entry->rules, [&](const FirewallRule& rule) {
+                   return rule.target == target && !rule.other && rule.tests == std::set<std::string>{whole};
+               });
+    }
+
+    /// What stands in a chain besides its drops goes on to where it should, or is what its name says.
+    bool lets_no_more_through(std::string_view name, const std::set<std::string_view>& targets, bool must_come_back) {
+        for (const FirewallRule& rule : chain(name)->rules) {
+            const bool goes_on =
+                targets.contains(rule.target) && !rule.accepts && !rule.other && (rule.comes_back || !must_come_back);
+            if (!rule.passes() || goes_on || shapes_.allow(name, rule)) continue;
+            fault(name, "a rule lets through more than the spec allows: " + name_of(rule));
+            return false;
+        }
+        return true;
     }
 
     /// Names of declared rules in a chain; what is neither declared nor implied is a fault.
@@ -88,10 +115,11 @@ class FirewallJudge {
         for (const FirewallRule& rule : found == nullptr ? std::vector<FirewallRule>() : found->rules) {
             missing.erase(declared_name(rule));
             if (!wanted.contains(declared_name(rule)) && !is_implied(name, rule))
-                return fault(
-                    name, "a rule that nobody declared: " + (rule.comment.empty() ? "without a name" : rule.comment));
+                return fault(name, "a rule that nobody declared: " + name_of(rule));
             // Names are unique in a chain: a second one hides behind the first.
             if (!seen.insert(rule.comment).second) return fault(name, "two rules with one name: " + rule.comment);
+            if (rule.passes() && !shapes_.allow(name, rule))
+                return fault(name, "a rule lets through more than the spec allows: " + name_of(rule));
         }
         if (!missing.empty()) return fault(name, "a declared rule is missing: " + *missing.begin());
         if (count == 0 && must_have_rules(name)) return fault(name, "no rules");
@@ -148,6 +176,7 @@ class FirewallJudge {
 
     const Scene& scene_;
     const FirewallTable& table_;
+    const FirewallShapes shapes_{scene_.spec};
     std::string name_;
     std::string bridge_;
     Lines& lines_;

@@ -4,6 +4,9 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <array>
+
 namespace safe::verify {
 namespace {
 
@@ -66,6 +69,47 @@ void gather(const Json& value, std::set<std::string>& into) {
         for (const Json& part : value) gather(part, into);
 }
 
+/// A value that frames are compared with; members of a set sorted and behind commas.
+std::string value_text(const Json& value) {
+    if (value.is_string()) return value.get<std::string>();
+    if (value.is_array()) {
+        std::set<std::string> members;
+        for (const Json& member : value) members.insert(value_text(member));
+        return fmt::format("{}", fmt::join(members, ","));
+    }
+    if (!value.is_object() || value.size() != 1) return value.dump();
+    const Json& inner = value.front();
+    if (value.contains("set") && inner.is_array()) return value_text(inner);
+    if (value.contains("range") && inner.is_array() && inner.size() == 2)
+        return value_text(inner[0]) + "-" + value_text(inner[1]);
+    if (value.contains("prefix") && inner.is_object() && inner.contains("addr") && inner.contains("len"))
+        return value_text(inner["addr"]) + "/" + value_text(inner["len"]);
+    return value.dump();
+}
+
+/// "tcp dport 22". What is not plainly "equal to" or "one of" is spelled as no such thing.
+std::string test_text(const Json& match) {
+    if (!match.is_object() || !match.contains("left") || !match.contains("right")) return match.dump();
+    const Json& left = match["left"];
+    if (!left.is_object() || left.size() != 1) return match.dump();
+    const Json& inner = left.front();
+    const std::string field = left.contains("payload") ? text_in(inner, "protocol") + " " + text_in(inner, "field")
+                              : left.contains("ct")    ? "ct " + text_in(inner, "key")
+                              : left.contains("meta")  ? text_in(inner, "key")
+                                                       : left.dump();
+    const bool bridge = field == "ibrname" || field == "obrname";
+    const std::string op = text_in(match, "op");
+    const bool plain = op == "==" || (op == "in" && left.contains("ct"));
+    return fmt::format("{}{}{} {}", bridge ? "meta " : "", field, plain ? "" : " " + op, value_text(match["right"]));
+}
+
+/// Neither a verdict nor anything that changes a frame or where it goes.
+bool harmless(const Json& statement) {
+    return std::ranges::any_of(
+        std::array{"match", "counter", "log", "limit", "accept", "drop", "reject", "jump", "goto"},
+        [&](const char* known) { return statement.contains(known); });
+}
+
 FirewallRule rule_of(const Json& listed) {
     FirewallRule rule{.comment = text_in(listed, "comment")};
     const auto expression = listed.find("expr");
@@ -76,6 +120,13 @@ FirewallRule rule_of(const Json& listed) {
         rule.drops = rule.drops || statement.contains("drop");
         for (const char* verdict : {"jump", "goto"})
             if (statement.contains(verdict)) rule.target = text_in(statement[verdict], "target");
+        rule.comes_back = rule.comes_back || statement.contains("jump");
+        rule.other = rule.other || !harmless(statement);
+        if (statement.contains("limit")) {
+            rule.conditional = true;
+            rule.tests.insert("limit");
+        }
+        if (statement.contains("match")) rule.tests.insert(test_text(statement["match"]));
         for (const char* test : {"match", "vmap"})
             if (statement.contains(test)) {
                 rule.conditional = true;
@@ -88,6 +139,8 @@ FirewallRule rule_of(const Json& listed) {
 }
 
 }  // namespace
+
+std::string declared_name(const FirewallRule& rule) { return rule.comment.substr(0, rule.comment.find(": ")); }
 
 std::vector<std::string> listing_of(const std::string& table, const std::string& chain) {
     return {"chain", "bridge", table, chain};

@@ -154,7 +154,7 @@ TEST_P(People, PasswordAndGenerationGoTogether) {
     for (const std::optional<Generation> stale : {std::optional<Generation>(), std::optional<Generation>(7)}) {
         const auto late = directory->set_password("bob", stale, 9, key('9'));
         ASSERT_FALSE(late);
-        EXPECT_EQ(late.error().kind, Error::Kind::refused);
+        EXPECT_EQ(late.error().error.kind, Error::Kind::refused);
     }
     EXPECT_TRUE(directory->binds("bob", key('1')).value());
     ASSERT_TRUE(directory->set_password("bob", 1, 2, key('2')));
@@ -174,7 +174,7 @@ TEST_P(People, RemovingIsFinal) {
     ASSERT_TRUE(directory->remove("bob"));
     ASSERT_TRUE(directory->remove("bob"));
     EXPECT_EQ(directory->find("bob").value(), std::nullopt);
-    EXPECT_EQ(directory->set_password("bob", std::nullopt, 1, key('1')).error().kind, Error::Kind::refused);
+    EXPECT_EQ(directory->set_password("bob", std::nullopt, 1, key('1')).error().error.kind, Error::Kind::refused);
     EXPECT_TRUE(directory->find("alice").value());
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "reconciler/base/digest.hpp"
 #include "reconciler/members/directory.hpp"
@@ -13,11 +14,16 @@ namespace safe::test {
 
 class MemoryDirectory final : public members::Directory {
  public:
-    enum class Fault { none, before, after };
+    /// late: nobody answers, and it is carried out once deliver() is called.
+    enum class Fault { none, before, after, late };
     /// What happens to the call that comes next; `call` is its name.
     std::function<Fault(std::string_view call)> fault = [](std::string_view) { return Fault::none; };
 
     void add_account(const std::string& user) { entries_[user]; }
+    /// What was late arrives.
+    void deliver() {
+        if (late_) static_cast<void>(std::exchange(late_, nullptr)());
+    }
     /// As if it had been set up anew.
     void forget_everything() { entries_.clear(); }
     [[nodiscard]] std::map<std::string, std::pair<std::optional<members::Generation>, std::string>> everything() const {
@@ -40,16 +46,23 @@ class MemoryDirectory final : public members::Directory {
         return members::DirectoryEntry{std::string(user), entry->second.generation};
     }
 
-    base::Result<void> set_password(std::string_view user, std::optional<members::Generation> before,
-                                    members::Generation after, const base::Secret& key) override {
+    std::expected<void, members::NotSet> set_password(std::string_view user, std::optional<members::Generation> before,
+                                                      members::Generation after, const base::Secret& key) override {
         const Fault now = fault("set_password");
-        if (now == Fault::before) return down();
-        const auto entry = entries_.find(user);
-        if (entry == entries_.end() || entry->second.generation != before)
-            return base::fail(
-                {"set the password of", std::string(user), "it has moved on", "", base::Error::Kind::refused});
-        entry->second = {after, base::sha256_hex(key.view())};
-        if (now == Fault::after) return down();
+        if (now == Fault::before) return std::unexpected(members::NotSet{down().error()});
+        const auto write = [this, name = std::string(user), before,
+                            entry = Entry{after, base::sha256_hex(key.view())}] {
+            const auto found = entries_.find(name);
+            if (found == entries_.end() || found->second.generation != before) return false;
+            found->second = entry;
+            return true;
+        };
+        if (now == Fault::late) late_ = write;
+        if (now == Fault::late) return std::unexpected(members::NotSet{down().error(), true});
+        if (!write())
+            return std::unexpected(members::NotSet{
+                {"set the password of", std::string(user), "it has moved on", "", base::Error::Kind::refused}});
+        if (now == Fault::after) return std::unexpected(members::NotSet{down().error(), true});
         return {};
     }
 
@@ -77,6 +90,7 @@ class MemoryDirectory final : public members::Directory {
     static std::unexpected<base::Error> down() { return base::fail({"ask", "the directory", "it is down", "wait"}); }
 
     std::map<std::string, Entry, std::less<>> entries_;
+    std::function<bool()> late_;
 };
 
 }  // namespace safe::test

@@ -325,7 +325,7 @@ TEST_F(Directory, TwoPasswordsAtOnceLeaveOne) {
     EXPECT_FALSE(directory()->binds("bob", key('0')).value());
     const auto late = directory()->set_password("bob", 1, 3, key('z'));
     ASSERT_FALSE(late);
-    EXPECT_EQ(late.error().kind, base::Error::Kind::refused);
+    EXPECT_EQ(late.error().error.kind, base::Error::Kind::refused);
     EXPECT_EQ(directory()->find("bob").value()->generation, 2U);
 }
 

@@ -182,6 +182,31 @@ TEST_F(Changes, ADirectoryThatDiesAnywhereLocksNobodyOut) {
         }
 }
 
+TEST_F(Changes, AWriteThatArrivesAfterWeStoppedWaitingLocksNobodyOut) {
+    must(enrol_bob("old"));
+    const auto nobody_answers = [](std::string_view call) {
+        return call == "set_password" ? Fault::late : Fault::none;
+    };
+    directory_.fault = nobody_answers;
+    const auto changed = change_bob("old", "new");
+    ASSERT_TRUE(changed) << to_text(changed.error());
+    EXPECT_TRUE(changed->waits) << "that it is not there yet is no knowledge";
+    EXPECT_EQ(keyslots_of("bob"), 2U);
+    directory_.deliver();
+    directory_.fault = [](std::string_view) { return Fault::none; };
+    must(settle(parts_));
+    EXPECT_TRUE(opens_and_binds("bob", "new"));
+    EXPECT_EQ(keyslots_of("bob"), 1U);
+
+    // And the same of an enrolment.
+    directory_.fault = [&](std::string_view call) { return nobody_answers(call); };
+    const auto enrolled = enrol(parts_, "carol", secret("carol's"), "bob", secret("new"));
+    ASSERT_TRUE(enrolled) << to_text(enrolled.error());
+    EXPECT_TRUE(enrolled->waits);
+    directory_.deliver();
+    EXPECT_TRUE(opens_and_binds("carol", "carol's"));
+}
+
 TEST_F(Changes, AnEnrolmentCutShortIsTakenUp) {
     directory_.fault = [](std::string_view call) { return call == "set_password" ? Fault::before : Fault::none; };
     ASSERT_FALSE(enrol(parts_, "bob", secret("bob's"), "alice", secret("alice's")));

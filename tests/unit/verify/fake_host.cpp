@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <utility>
 
+#include "plugins/nftables/compile.hpp"
+#include "plugins/nftables/rule_text.hpp"
 #include "specs/loader.hpp"
 
 namespace safe::verify::test {
@@ -73,17 +77,11 @@ FakeHost::FakeHost() {
     hooks_ = {{"base", ""},           {"sources", ""},    {"open", ""},
               {"storage", ""},        {"locked", ""},     {"prerouting", "prerouting"},
               {"forward", "forward"}, {"input", "input"}, {"output", "output"}};
-    for (const auto& [chain, hook] : hooks_) rules_[chain] = Json::array();
-    for (const char* hook : {"forward", "input", "output", "prerouting"})
-        rule(hook, fmt::format("implied/{}", hook),
-             fmt::format(R"([{{"match": {{"op": "==", "left": {{"meta": {{"key": "ibrname"}}}}, "right": "br-atlas"}}}},
-                             {{"goto": {{"target": "{}"}}}}])",
-                         std::string_view(hook) == "prerouting" ? "sources" : "base"));
-    rule("base", "implied/open", R"([{"jump": {"target": "open"}}])");
-    rule("base", "implied/default-drop", R"([{"drop": null}])");
-    rule(
-        "sources", "implied/source/desktop: ip",
-        R"([{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "10.77.0.20"}}, {"accept": null}])");
+    const specs::SafeSpec spec = atlas_spec();
+    for (const auto& [chain, hook] : hooks_) {
+        no_rules(chain);
+        if (chain == "base" || chain == "sources" || !hook.empty()) compiled_rules(chain, spec);
+    }
 }
 
 void FakeHost::write(const std::string& path, std::string_view text) const {
@@ -161,6 +159,23 @@ void FakeHost::answers(const std::string& command, const std::string& output, in
 void FakeHost::rule(const std::string& chain, const std::string& comment, const std::string& expression) {
     Json object{{"chain", chain}, {"table", "safe-atlas"}, {"comment", comment}, {"expr", Json::parse(expression)}};
     rules_[chain].push_back({{"rule", object}});
+}
+
+void FakeHost::first_rule(const std::string& chain, const std::string& comment, const std::string& expression) {
+    const Json behind = std::exchange(rules_[chain], Json::array());
+    rule(chain, comment, expression);
+    rules_[chain].insert(rules_[chain].end(), behind.begin(), behind.end());
+}
+
+void FakeHost::compiled_rules(const std::string& chain, const specs::SafeSpec& spec) {
+    no_rules(chain);
+    nftables::Firewall firewall = nftables::compile(spec, *spec.network);
+    // In the mode that it is for, a chain that the base has empty has its rules.
+    std::vector<nftables::Chain> chains{firewall.storage, firewall.open, firewall.locked};
+    chains.insert(chains.end(), firewall.base.begin(), firewall.base.end());
+    const auto found = std::ranges::find(chains, chain, &nftables::Chain::name);
+    for (const nftables::Rule& one : found->rules)
+        rule(chain, one.name, nftables::parse_rule_text(one.text).value().dump());
 }
 
 System FakeHost::system() const {

@@ -43,7 +43,11 @@ class FakeHost {
     void answers(const std::string& command, const std::string& output, int status = 0);
     /// A rule of the safe's table, as nft lists its expression.
     void rule(const std::string& chain, const std::string& comment, const std::string& expression);
-    void no_rules(const std::string& chain) { rules_[chain].clear(); }
+    /// Before all that are there.
+    void first_rule(const std::string& chain, const std::string& comment, const std::string& expression);
+    /// Those that the driver makes of a spec, and no others.
+    void compiled_rules(const std::string& chain, const specs::SafeSpec& spec);
+    void no_rules(const std::string& chain) { rules_[chain] = nlohmann::json::array(); }
     void no_table() { table_ = false; }
 
     [[nodiscard]] System system() const;

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "plugins/nftables/rule_text.hpp"
+#include "specs/identity.hpp"
 #include "tests/unit/verify/fake_host.hpp"
 
 namespace safe::verify::test {
@@ -39,9 +41,8 @@ class Open : public ::testing::Test {
         host.write("/proc/fs/nfsd/clients/3/info", "address: \"10.77.0.20:863\"\n");
         host.write("/proc/fs/nfsd/clients/3/states",
                    "- 0x1: { type: open, superblock: \"fd:02:131\", filename: \"a\" }\n");
-        host.rule("open", "implied/open", R"([{"counter": null}])");
-        host.rule("open", "users-to-desktop: tcp/22", R"([{"accept": null}])");
-        host.rule("storage", "implied/nfs/desktop: tcp/2049", R"([{"accept": null}])");
+        host.compiled_rules("open", spec);
+        host.compiled_rules("storage", spec);
     }
 
     [[nodiscard]] Report look() const { return verify(host.system(), spec, places, model::Mode::open); }
@@ -136,11 +137,8 @@ TEST_F(Open, AGuestThatIsPausedOrNotThere) {
 TEST_F(Open, RulesMissingOrSlippedIn) {
     host.rule("open", "slipped in", R"([{"accept": null}])");
     EXPECT_THAT(found(), ElementsAre("fault firewall: a rule that nobody declared: slipped in"));
-    host.no_rules("open");
-    host.rule("open", "implied/logs/desktop: tcp/6514", R"([{"accept": null}])");
-    host.rule("open", "users-to-desktop: tcp/22", R"([{"accept": null}])");
-    EXPECT_THAT(found(), IsEmpty());
-    host.rule("open", "users-to-desktop: tcp/22", R"([{"accept": null}])");
+    host.compiled_rules("open", spec);
+    host.rule("open", "users-to-desktop: tcp/22", R"([{"drop": null}])");
     EXPECT_THAT(found(), ElementsAre("fault firewall: two rules with one name: users-to-desktop: tcp/22"));
     host.no_rules("open");
     for (const char* name : {"implied/whatever", "implied/logs/nobody: tcp/1", "implied/nfs/desktop: tcp/2049"}) {
@@ -151,6 +149,34 @@ TEST_F(Open, RulesMissingOrSlippedIn) {
     host.no_rules("storage");
     EXPECT_THAT(found(), ElementsAre("fault firewall: a declared rule is missing: users-to-desktop",
                                      "fault firewall: a declared rule is missing: implied/nfs/desktop"));
+}
+
+TEST_F(Open, ARuleThatLetsThroughMoreThanItsName) {
+    const std::string tap = specs::tap_of("atlas", "desktop");
+    const std::string gateway = specs::tap_of("atlas", "gateway");
+    const std::string ends = "iifname " + gateway + " oifname " + tap + " ";
+    const std::string addresses = "ip saddr 10.78.0.0/24 ip daddr 10.77.0.20 ";
+    const std::string first = "ct direction original ct state established,new counter accept";
+    const auto put = [&](const std::string& text) {
+        host.first_rule("open", "users-to-desktop: more", nftables::parse_rule_text(text).value().dump());
+    };
+    put(ends + addresses + "tcp dport 22 " + first);
+    EXPECT_THAT(found(), IsEmpty());
+    for (const std::string& text :
+         {ends + addresses + "tcp dport 0-65535 " + first, ends + "tcp dport 22 " + first,
+          addresses + "tcp dport 22 " + first, ends + addresses + "tcp dport 22 counter accept",
+          ends + addresses + "tcp sport 22 ct direction reply ct state established,new counter accept",
+          ends + addresses + "ip protocol icmp counter accept", std::string("counter accept")}) {
+        host.compiled_rules("open", spec);
+        put(text);
+        EXPECT_THAT(found(), ElementsAre("fault firewall: a rule lets through more than the spec allows: "
+                                         "users-to-desktop: more"))
+            << text;
+    }
+    host.compiled_rules("open", spec);
+    // The name of what would be implied, had the spec a monitor.
+    host.first_rule("open", "implied/logs/desktop: tcp/6514", R"([{"accept": null}])");
+    EXPECT_THAT(found(), ElementsAre(HasSubstr("more than the spec allows")));
 }
 
 TEST_F(Open, WhatLeftTheFileIsNeitherAskedForNorForbidden) {

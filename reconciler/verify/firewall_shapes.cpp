@@ -1,0 +1,201 @@
+#include "reconciler/verify/firewall_shapes.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "specs/identity.hpp"
+
+namespace safe::verify {
+namespace {
+
+using specs::Service;
+using specs::VmSpec;
+
+constexpr Service nfs{Service::Protocol::tcp, 2049, 2049};         // RFC 7530
+constexpr Service syslog_tls{Service::Protocol::tcp, 6514, 6514};  // RFC 5425
+constexpr std::uint16_t ldaps_port = 636;                          // IANA
+constexpr std::uint16_t ldap_port = 389;                           // RFC 4511
+
+bool sleeps(const VmSpec& vm) { return *vm.role == specs::Role::workspace; }
+
+std::string text_of(const specs::Cidr& addresses) {
+    if (addresses.prefix == 0) return {};
+    if (addresses.prefix == specs::Cidr::host) return to_text(addresses.address);
+    return fmt::format("{}/{}", to_text(addresses.network()), addresses.prefix);
+}
+
+/// As the listing spells a set.
+std::string one_of(std::string_view field, const std::set<std::string>& values) {
+    return fmt::format("{} {}", field, fmt::join(values, ","));
+}
+
+std::string test_of(const Service& service, bool reply) {
+    if (service.protocol == Service::Protocol::icmp) return reply ? "icmp type echo-reply" : "icmp type echo-request";
+    const std::string ports = service.first_port == service.last_port
+                                  ? std::to_string(service.first_port)
+                                  : fmt::format("{}-{}", service.first_port, service.last_port);
+    return fmt::format("{} {} {}", service.protocol == Service::Protocol::tcp ? "tcp" : "udp",
+                       reply ? "sport" : "dport", ports);
+}
+
+}  // namespace
+
+FirewallShapes::FirewallShapes(const specs::SafeSpec& spec) : spec_(spec) {
+    if (!spec.network) return;
+    const std::string& bridge = *spec.network->bridge;
+    const std::string server = to_text(spec.network->address->address);
+    add("base", "implied/arp", {one_of("arp operation", {"reply", "request"})});
+    add("input", "implied/dhcp-requests",
+        {"meta ibrname " + bridge, "udp sport 68", "udp dport 67",
+         one_of("ether daddr", {specs::mac_of(*spec.safe, ""), "ff:ff:ff:ff:ff:ff"}),
+         one_of("ip daddr", {server, "255.255.255.255"})});
+    add("output", "implied/dhcp-answers",
+        {"meta obrname " + bridge, "ip saddr " + server, "udp sport 67", "udp dport 68"});
+    for (const VmSpec& vm : spec.vms) {
+        if (!vm.address) continue;
+        add_source(vm);
+        if (!vm.mounts.empty()) add_connection("storage", "implied/nfs/" + vm.name, end_of(vm), hypervisor(), {nfs});
+    }
+    add_directory();
+    add_logs();
+    for (const specs::RuleSpec& rule : spec.firewall) add_declared(rule);
+}
+
+bool FirewallShapes::allow(std::string_view chain, const FirewallRule& rule) const {
+    if (!rule.accepts || rule.other || !rule.target.empty()) return false;
+    const auto any = [&](const std::string& name) {
+        const auto found = shapes_.find({std::string(chain), name});
+        return found != shapes_.end() && std::ranges::any_of(found->second, [&](const Tests& tests) {
+                   return std::ranges::includes(rule.tests, tests);
+               });
+    };
+    return any(rule.comment) || any(declared_name(rule));
+}
+
+// --- the ends of connections
+
+FirewallShapes::End FirewallShapes::hypervisor() const {
+    return {.mac = specs::mac_of(*spec_.safe, ""), .address = to_text(spec_.network->address->address)};
+}
+
+FirewallShapes::End FirewallShapes::end_of(const VmSpec& vm) const {
+    return {.tap = specs::tap_of(*spec_.safe, vm.name), .address = to_text(**vm.address)};
+}
+
+/// An address or a network may lie in several places.
+FirewallShapes::End FirewallShapes::end_of(std::string_view word) const {
+    const auto endpoint = specs::resolve_endpoint(spec_, word);
+    if (!endpoint || endpoint->kind == specs::Endpoint::Kind::address) return {};
+    if (endpoint->kind == specs::Endpoint::Kind::vm) return endpoint->vm->address ? end_of(*endpoint->vm) : End();
+    if (!spec_.network->gateway) return {};
+    return {.tap = specs::tap_of(*spec_.safe, spec_.network->gateway->value), .address = text_of(endpoint->addresses)};
+}
+
+// --- what there is
+
+void FirewallShapes::add(std::string_view chain, std::string name, Tests tests) {
+    shapes_[{std::string(chain), std::move(name)}].push_back(std::move(tests));
+}
+
+void FirewallShapes::add_connection(std::string_view chain, const std::string& name, const End& from, const End& to,
+                                    const std::vector<Service>& services) {
+    const auto between = [](const End& sender, const End& receiver, bool any_sender, Tests tests) {
+        const auto test = [&](std::string_view field, const std::string& value) {
+            if (!value.empty()) tests.insert(fmt::format("{} {}", field, value));
+        };
+        test("iifname", sender.tap);
+        test("oifname", receiver.tap);
+        test("ether saddr", sender.mac);
+        test("ether daddr", receiver.mac);
+        if (!any_sender) test("ip saddr", sender.address);
+        test("ip daddr", receiver.address);
+        return tests;
+    };
+    for (const Service& service : services) {
+        add(chain, name,
+            between(from, to, false, {test_of(service, false), "ct direction original", "ct state established,new"}));
+        add(chain, name,
+            between(to, from, false, {test_of(service, true), "ct direction reply", "ct state established"}));
+    }
+    // Errors about a connection come from any router on the way.
+    add(chain, name, between(from, to, true, {"ip protocol icmp", "ct state related"}));
+    add(chain, name, between(to, from, true, {"ip protocol icmp", "ct state related"}));
+}
+
+void FirewallShapes::add_source(const VmSpec& vm) {
+    const specs::NetworkSpec& net = *spec_.network;
+    const std::string mac = specs::mac_of(*spec_.safe, vm.name);
+    const std::string address = to_text(**vm.address);
+    const auto from_port = [&](std::string_view part, Tests tests) {
+        tests.insert("iifname " + specs::tap_of(*spec_.safe, vm.name));
+        tests.insert("ether saddr " + mac);
+        add("sources", fmt::format("implied/source/{}: {}", vm.name, part), std::move(tests));
+    };
+    from_port("arp", {"arp htype 1", "arp ptype ip", "arp hlen 6", "arp plen 4", "arp saddr ether " + mac,
+                      one_of("arp saddr ip", {"0.0.0.0", address})});
+    from_port("ip", {"ip saddr " + address});
+    from_port("dhcp", {"ip saddr 0.0.0.0", "ip daddr 255.255.255.255", "udp sport 68", "udp dport 67"});
+    if (!net.gateway || net.gateway->value != vm.name) return;
+    const auto behind = [&](std::string_view part, const std::optional<specs::Located<specs::Cidr>>& zone) {
+        if (!zone) return;
+        const std::string addresses = text_of(**zone);
+        from_port(part, addresses.empty() ? Tests() : Tests{"ip saddr " + addresses});
+    };
+    behind("users", net.users);
+    behind("super-users", net.super_users);
+}
+
+/// The directory of a spec that runs in one of its VMs: "ldaps://10.77.0.3:636/".
+void FirewallShapes::add_directory() {
+    if (!spec_.directory) return;
+    std::string_view host = *spec_.directory->ldap;
+    const std::size_t scheme = host.find("://");
+    if (scheme == std::string_view::npos) return;
+    std::uint16_t port = host.starts_with("ldaps") ? ldaps_port : ldap_port;
+    host = host.substr(scheme + 3);
+    host = host.substr(0, host.find('/'));
+    const std::size_t colon = host.find(':');
+    if (colon != std::string_view::npos) std::from_chars(host.data() + colon + 1, host.data() + host.size(), port);
+    host = host.substr(0, colon);
+    for (const VmSpec& server : spec_.vms) {
+        if (!server.address || to_text(**server.address) != host) continue;
+        const std::vector<Service> ldap{{Service::Protocol::tcp, port, port}};
+        add_connection(sleeps(server) ? "open" : "base", "implied/directory/@hypervisor", hypervisor(), end_of(server),
+                       ldap);
+        for (const VmSpec& vm : spec_.vms)
+            if (vm.address && &vm != &server)
+                add_connection(sleeps(vm) || sleeps(server) ? "open" : "base", "implied/directory/" + vm.name,
+                               end_of(vm), end_of(server), ldap);
+    }
+}
+
+void FirewallShapes::add_logs() {
+    const VmSpec* monitor = spec_.vm("monitor");
+    if (monitor == nullptr || !monitor->address) return;
+    for (const VmSpec& vm : spec_.vms)
+        if (vm.address && &vm != monitor)
+            add_connection(sleeps(vm) || sleeps(*monitor) ? "open" : "base", "implied/logs/" + vm.name, end_of(vm),
+                           end_of(*monitor), {syslog_tls});
+}
+
+void FirewallShapes::add_declared(const specs::RuleSpec& rule) {
+    const std::string_view chain = *rule.when == specs::When::always ? "base"
+                                   : *rule.when == specs::When::open ? "open"
+                                                                     : "locked";
+    std::vector<Service> services;
+    for (const auto& service : rule.allow) services.push_back(service.value);
+    const End from = end_of(*rule.from);
+    const End to = end_of(*rule.to);
+    if (!from.tap.empty() || !to.tap.empty()) return add_connection(chain, rule.name, from, to, services);
+    // One of the two is a VM all the same, for only such traffic crosses the bridge.
+    for (const VmSpec& vm : spec_.vms) {
+        const End known{.tap = specs::tap_of(*spec_.safe, vm.name)};
+        add_connection(chain, rule.name, known, {}, services);
+        add_connection(chain, rule.name, {}, known, services);
+    }
+}
+
+}  // namespace safe::verify

@@ -1,0 +1,49 @@
+// What the safe's firewall lets through, worked out from the spec once more and without the driver's code: for the name
+// of each accepting rule, what such a rule tests at least. A rule that tests less lets more through, whatever it is
+// called. Of a declared rule between bare addresses only the service, its direction and a VM's port are known here.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "reconciler/verify/firewall_listing.hpp"
+#include "specs/spec.hpp"
+
+namespace safe::verify {
+
+class FirewallShapes {
+ public:
+    explicit FirewallShapes(const specs::SafeSpec& spec);
+
+    /// Whether a rule may accept what it accepts in this chain.
+    [[nodiscard]] bool allow(std::string_view chain, const FirewallRule& rule) const;
+
+ private:
+    using Tests = std::set<std::string>;
+    /// What an end of a connection is known by on the bridge; empty: not known.
+    struct End {
+        std::string tap = {};
+        std::string mac = {};
+        std::string address = {};
+    };
+    [[nodiscard]] End hypervisor() const;
+    [[nodiscard]] End end_of(const specs::VmSpec& vm) const;
+    [[nodiscard]] End end_of(std::string_view word) const;
+
+    void add(std::string_view chain, std::string name, Tests tests);
+    void add_connection(std::string_view chain, const std::string& name, const End& from, const End& to,
+                        const std::vector<specs::Service>& services);
+    void add_source(const specs::VmSpec& vm);
+    void add_directory();
+    void add_logs();
+    void add_declared(const specs::RuleSpec& rule);
+
+    const specs::SafeSpec& spec_;
+    std::map<std::pair<std::string, std::string>, std::vector<Tests>> shapes_;  // by chain and name
+};
+
+}  // namespace safe::verify
