@@ -183,12 +183,12 @@ class LuksHeaderCare final : public members::HeaderCare {
         if (copy && !*record && !*pending) return store.kept_file();
         for (const std::optional<Record>* known : {&*record, &*pending})
             if (copy && *known && differences(copy->header, **known).empty()) return store.kept_file();
-        const std::map<std::uint64_t, fs::path> backups = store.backups();
+        const std::vector<HeaderStore::Numbered> backups = store.backups();
         if (backups.empty())
             return refuse("restore", "nothing that could be written back is kept of it", "name a file: --from FILE");
         told.push_back(fmt::format("{} cannot be used: {}", store.kept_file().string(),
                                    copy ? "it is not the one on record" : copy.error().cause));
-        return backups.rbegin()->second;
+        return backups.back().second;
     }
 
     void tell_members(const Header& header, std::vector<std::string>& told) const {

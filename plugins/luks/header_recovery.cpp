@@ -70,10 +70,28 @@ Result<void> VolumeHeader::accept(const Taken& taken) const {
     if (Result<void> may = may_accept(taken); !may) return may;
     const Result<std::optional<Record>> record = store_.record();
     if (!record) return base::fail(record.error());
-    if (Result<void> kept = store_.back_up(taken.image, taken.header.sequence); !kept) return kept;
+    if (Result<void> kept = back_up(taken); !kept) return kept;
     if (Result<void> announced = store_.announce(record_of(taken.header, *record)); !announced) return announced;
     if (Result<void> kept = store_.keep(taken.image); !kept) return kept;
     return store_.commit();
+}
+
+Result<void> VolumeHeader::settle() const {
+    const Result<std::optional<Record>> pending = store_.pending();
+    if (!pending) return base::fail(pending.error());
+    if (!*pending) return {};
+    Result<Taken> now = take();
+    if (!now) return base::fail(now.error());
+    if (now->record != **pending) return store_.withdraw();
+    if (read_only_) {  // an accept, which writes no device
+        if (Result<void> kept = store_.keep(now->image); !kept) return kept;
+        return store_.commit();
+    }
+    const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
+    if (!device) return base::fail(device.error());
+    // Who was revoked may still have key material there; the announcement stays until it is gone.
+    now->image = without_unused(now->header, std::move(now->image));
+    return write(*device, *now);
 }
 
 Result<bool> VolumeHeader::holds(const Taken& image) const {
