@@ -128,7 +128,9 @@ class LuksHeaderCare final : public members::HeaderCare {
         if (*there && seen.what == Sighting::What::ours)
             return nothing_to_do(
                 fmt::format("the device holds the header of {} already, areas and all", file->string()));
-        if (from.empty() && seen.what == Sighting::What::ours && !same(*seen.header, backup->header))
+        // One that was cut short is kept under a higher sequence than the device has: it is gone on with.
+        if (from.empty() && seen.what == Sighting::What::ours && !same(*seen.header, backup->header) &&
+            backup->header.sequence <= seen.header->sequence)
             return refuse("restore", "the header on the device is on record, and newer than what is kept of it",
                           "nothing needs restoring; to go back to an older one name it: --from FILE");
         if (Result<void> may = header_.may_restore(*backup); !may) return base::fail(may.error());

@@ -32,4 +32,19 @@ bool spares(const Header& old, const std::string& old_image, const Header& fresh
     return true;
 }
 
+std::vector<std::string> areas_that_differ(const Header& one, const std::string& one_image, const Header& other,
+                                           const std::string& other_image) {
+    std::vector<std::string> differ;
+    const Json& others = object_in(other.metadata, "keyslots");
+    for (const auto& [slot, content] : object_in(one.metadata, "keyslots").items()) {
+        if (!others.contains(slot) || others[slot] != content) continue;
+        const Json& area = object_in(content, "area");
+        const std::uint64_t from = number_in(area, "offset").value_or(0);
+        const std::uint64_t size = number_in(area, "size").value_or(0);
+        const bool inside = from <= one_image.size() && from <= other_image.size();
+        if (!inside || one_image.compare(from, size, other_image, from, size) != 0) differ.push_back(slot);
+    }
+    return differ;
+}
+
 }  // namespace safe::luks

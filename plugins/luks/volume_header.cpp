@@ -266,6 +266,7 @@ Result<void> VolumeHeader::put(const Taken& before, const std::string& image) co
         return base::fail({"change the header of", device_.string(),
                            "a keyslot of the new one lies where one of the old still does", "", Error::Kind::refused});
     if (Result<void> settled = settle(); !settled) return settled;
+    if (Result<void> may = may_replace_kept(*fresh); !may) return may;
     const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
     if (!device) return base::fail(device.error());
     if (Result<void> kept = back_up(before); !kept) return kept;
