@@ -77,7 +77,7 @@ class ContainerDriver final : public driver::Driver {
         return snapshot;
     }
 
-    [[nodiscard]] Assessment classify(model::Action action, const Resource& resource, const Observation& /*observed*/,
+    [[nodiscard]] Assessment classify(model::Action action, const Resource& resource, const Observation& observed,
                                       std::span<const model::Change> changes) const override {
         const VolumeSpec* volume = ground_.volume(resource.id.name());
         if (action == model::Action::remove || volume == nullptr)
@@ -95,7 +95,11 @@ class ContainerDriver final : public driver::Driver {
                     .summary = "with another cipher or key size",
                     .disruption = model::Disruption::irreversible,
                     .destroys = "everything in " + to_text(resource.id)};
-        if (changed("header copies")) return {.verb = "repair", .summary = "the damaged copy of its header"};
+        const auto* present = std::get_if<model::Present>(&observed);
+        const bool cut_short = present != nullptr && model::get<bool>(present->facts, "cut short") != nullptr;
+        if (changed("header copies"))
+            return {.verb = "repair",
+                    .summary = cut_short ? "finishes a change of its header" : "the damaged copy of its header"};
         return {.verb = "finish", .summary = "provisioning: its file system is there"};
     }
 
@@ -150,21 +154,26 @@ class ContainerDriver final : public driver::Driver {
         model::Present present;
         present.attributes.set("cipher", cipher_of(header))
             .set("key-size", key_bits_of(header))
-            .set("header copies", seen.damage.empty() || *volume.access == specs::Access::read_only
-                                      ? std::string(both_copies)
-                                      : seen.damage);
+            .set("header copies", copies_of(volume, seen));
         present.needs = needs_of(ground_, volume);
         present.facts.set("uuid", header.uuid)
             .set("sequence", header.sequence)
             .set("seen", attached ? "device" : "record")
             .set("room", room_in(header));
         if (!seen.damage.empty()) present.facts.set("damage", seen.damage);
+        if (seen.cut_short) present.facts.set("cut short", true);
         if (!has_provisioning_token(header)) return present;
         present.facts.set("provisioning", "until it has a file system");
         const Result<bool> done = provisioned(volume);
         if (!done) return model::Unknown{done.error()};
         if (*done && attached) present.attributes.set("provisioning", "done, and not said in its header");
         return present;
+    }
+
+    [[nodiscard]] static std::string copies_of(const VolumeSpec& volume, const Sighting& seen) {
+        if (*volume.access == specs::Access::read_only) return std::string(both_copies);
+        if (!seen.damage.empty()) return seen.damage;
+        return seen.cut_short ? "both, of a change that was cut short" : std::string(both_copies);
     }
 
     /// Its file system is there, and its maker has said so by taking the marker away.

@@ -128,7 +128,9 @@ class LuksHeaderCare final : public members::HeaderCare {
         if (*there && seen.what == Sighting::What::ours)
             return nothing_to_do(
                 fmt::format("the device holds the header of {} already, areas and all", file->string()));
-        if (from.empty() && seen.what == Sighting::What::ours && !same(*seen.header, backup->header))
+        // One that was cut short is kept under a higher sequence than the device has: it is gone on with.
+        if (from.empty() && seen.what == Sighting::What::ours && !same(*seen.header, backup->header) &&
+            backup->header.sequence <= seen.header->sequence)
             return refuse("restore", "the header on the device is on record, and newer than what is kept of it",
                           "nothing needs restoring; to go back to an older one name it: --from FILE");
         if (Result<void> may = header_.may_restore(*backup); !may) return base::fail(may.error());
@@ -183,12 +185,12 @@ class LuksHeaderCare final : public members::HeaderCare {
         if (copy && !*record && !*pending) return store.kept_file();
         for (const std::optional<Record>* known : {&*record, &*pending})
             if (copy && *known && differences(copy->header, **known).empty()) return store.kept_file();
-        const std::map<std::uint64_t, fs::path> backups = store.backups();
+        const std::vector<HeaderStore::Numbered> backups = store.backups();
         if (backups.empty())
             return refuse("restore", "nothing that could be written back is kept of it", "name a file: --from FILE");
         told.push_back(fmt::format("{} cannot be used: {}", store.kept_file().string(),
                                    copy ? "it is not the one on record" : copy.error().cause));
-        return backups.rbegin()->second;
+        return backups.back().second;
     }
 
     void tell_members(const Header& header, std::vector<std::string>& told) const {

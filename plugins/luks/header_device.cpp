@@ -108,24 +108,34 @@ Result<void> HeaderDevice::claim(const std::string& image) const {
     return flush();
 }
 
-Result<void> HeaderDevice::write(const std::string& image, std::uint64_t copy_size) const {
-    const std::string_view all = image;
-    const std::string_view areas = all.substr(2 * copy_size);
+Result<void> HeaderDevice::put_areas(std::string_view image, const std::vector<Area>& areas, std::string& there) const {
     // What is the same is left alone: an area that holds a key in use is never written for another's sake.
-    const Result<std::string> there = read(2 * copy_size, areas.size());
+    constexpr std::uint64_t block = 4096;
+    bool any = false;
+    for (const auto& [from, to] : areas)
+        for (std::uint64_t at = from; at < to; at += block) {
+            const std::string_view fresh = image.substr(at, std::min(block, to - at));
+            if (std::string_view(there).substr(at, fresh.size()) == fresh) continue;
+            if (Result<void> written = put(fresh, at); !written) return written;
+            there.replace(at, fresh.size(), fresh);
+            any = true;
+        }
+    return any ? flush() : Result<void>();
+}
+
+Result<void> HeaderDevice::write(const std::string& image, const Header& header) const {
+    const std::string_view all = image;
+    Result<std::string> there = read(0, image.size());
     if (!there) return base::fail(there.error());
-    constexpr std::size_t block = 4096;
-    for (std::size_t at = 0; at < areas.size(); at += block) {
-        const std::string_view fresh = areas.substr(at, block);
-        if (at + fresh.size() <= there->size() && std::string_view(*there).substr(at, block) == fresh) continue;
-        if (Result<void> written = put(fresh, 2 * copy_size + at); !written) return written;
-    }
-    if (Result<void> flushed = flush(); !flushed) return flushed;
-    for (const std::uint64_t offset : {std::uint64_t{0}, copy_size}) {
-        if (Result<void> written = put(all.substr(offset, copy_size), offset); !written) return written;
+    if (there->size() < image.size())
+        return base::fail({"write the header of", path_.string(), "the device ends inside it", ""});
+    if (Result<void> written = put_areas(all, areas_of(header), *there); !written) return written;
+    for (const std::uint64_t offset : {std::uint64_t{0}, header.copy_size}) {
+        if (Result<void> written = put(all.substr(offset, header.copy_size), offset); !written) return written;
         if (Result<void> flushed = flush(); !flushed) return flushed;
     }
-    return {};
+    // Last of all, where a keyslot was that is gone: until now the header before may have been the one that counts.
+    return put_areas(all, {{2 * header.copy_size, image.size()}}, *there);
 }
 
 }  // namespace safe::luks

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "plugins/luks/header_image.hpp"
+#include "plugins/luks/keyslot_areas.hpp"
 #include "reconciler/base/file_descriptor.hpp"
 
 namespace safe::luks {
@@ -29,9 +30,11 @@ class HeaderDevice {
     /// Error only when reading failed.
     [[nodiscard]] base::Result<bool> blank() const;
 
-    /// Writes both copies and the keyslot areas (`image`, as render_both and the areas after it), areas first, so that
-    /// wherever it ends one good copy with its areas is there. Durable when it returns.
-    [[nodiscard]] base::Result<void> write(const std::string& image, std::uint64_t copy_size) const;
+    /// Writes both copies and the keyslot areas (`image`, as render_both of `header` and the areas after it): first the
+    /// areas of its keyslots, then the copies, and only then what lies where it has no keyslot. So wherever it ends one
+    /// good copy with its areas is there, as long as no keyslot of the header before is overwritten by another
+    /// (spares). Durable when it returns.
+    [[nodiscard]] base::Result<void> write(const std::string& image, const Header& header) const;
     /// The first step onto a blank device: its first sector says whose it is, in one write.
     [[nodiscard]] base::Result<void> claim(const std::string& image) const;
 
@@ -39,6 +42,9 @@ class HeaderDevice {
     HeaderDevice(base::FileDescriptor file, std::filesystem::path path)
         : file_(std::move(file)), path_(std::move(path)) {}
     [[nodiscard]] base::Result<void> put(std::string_view bytes, std::uint64_t offset) const;
+    /// What differs from `there`, which is what the device holds and is brought up to date; flushed when anything did.
+    [[nodiscard]] base::Result<void> put_areas(std::string_view image, const std::vector<Area>& areas,
+                                               std::string& there) const;
     [[nodiscard]] base::Result<void> flush() const;
 
     base::FileDescriptor file_;

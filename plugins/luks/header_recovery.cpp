@@ -1,6 +1,7 @@
 // The part of VolumeHeader that goes on from what a person has vouched for: a header that is not the one on record, and
 // one that is written back.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -70,10 +71,53 @@ Result<void> VolumeHeader::accept(const Taken& taken) const {
     if (Result<void> may = may_accept(taken); !may) return may;
     const Result<std::optional<Record>> record = store_.record();
     if (!record) return base::fail(record.error());
-    if (Result<void> kept = store_.back_up(taken.image, taken.header.sequence); !kept) return kept;
+    if (Result<void> kept = back_up_kept(taken); !kept) return kept;
+    if (Result<void> kept = back_up(taken); !kept) return kept;
     if (Result<void> announced = store_.announce(record_of(taken.header, *record)); !announced) return announced;
     if (Result<void> kept = store_.keep(taken.image); !kept) return kept;
     return store_.commit();
+}
+
+Result<void> VolumeHeader::may_replace_kept(const Taken& fresh) const {
+    const Result<Taken> kept = take_file(store_.kept_file());
+    if (!kept) return {};  // nothing that could be lost
+    const std::vector<std::string> damaged = areas_that_differ(kept->header, kept->image, fresh.header, fresh.image);
+    if (damaged.empty()) return {};
+    return base::fail({"change the header of", device_.string(),
+                       fmt::format("on the device keyslot {} is not what was written there", fmt::join(damaged, ", ")),
+                       fmt::format("`safectl header restore {}` writes back what is kept of it", name_),
+                       Error::Kind::refused});
+}
+
+Result<void> VolumeHeader::back_up_kept(const Taken& fresh) const {
+    const Result<Taken> kept = take_file(store_.kept_file());
+    if (!kept || areas_that_differ(kept->header, kept->image, fresh.header, fresh.image).empty()) return {};
+    return back_up(*kept);
+}
+
+Result<void> VolumeHeader::settle() const {
+    const Result<std::optional<Record>> pending = store_.pending();
+    if (!pending) return base::fail(pending.error());
+    if (!*pending) return {};
+    Result<Taken> now = take();
+    if (!now) return base::fail(now.error());
+    if (now->record != **pending) {
+        // Only a restore keeps what it is going to write before it writes it.
+        const Result<Taken> kept = take_file(store_.kept_file());
+        if (!kept || !differences(kept->header, **pending).empty()) return store_.withdraw();
+        return base::fail({"change the header of", device_.string(), "a restore of it was cut short",
+                           fmt::format("run it again: `safectl header restore {}`", name_), Error::Kind::refused});
+    }
+    if (Result<void> saved = back_up_kept(*now); !saved) return saved;
+    if (read_only_) {  // an accept, which writes no device
+        if (Result<void> kept = store_.keep(now->image); !kept) return kept;
+        return store_.commit();
+    }
+    const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
+    if (!device) return base::fail(device.error());
+    // Who was revoked may still have key material there; the announcement stays until it is gone.
+    now->image = without_unused(now->header, std::move(now->image));
+    return write(*device, *now);
 }
 
 Result<bool> VolumeHeader::holds(const Taken& image) const {
@@ -152,6 +196,7 @@ Result<std::filesystem::path> VolumeHeader::restore(const Taken& backup) const {
     if (!replaced) return replaced;
     fresh.record = record_of(fresh.header, *record);
     if (Result<void> announced = store_.announce(fresh.record); !announced) return base::fail(announced.error());
+    if (Result<void> saved = back_up_kept(fresh); !saved) return base::fail(saved.error());
     // Before the device: ended from here on, this is what a restore without a name goes on with.
     if (Result<void> kept = store_.keep(fresh.image); !kept) return base::fail(kept.error());
     if (Result<void> written = write(*device, fresh); !written) return base::fail(written.error());

@@ -74,11 +74,8 @@ Json digests_in(const Header& header) {
     return digests;
 }
 
-void drop_oldest(std::map<std::uint64_t, fs::path> images) {
-    while (images.size() > images_kept) {
-        ::unlink(images.begin()->second.c_str());
-        images.erase(images.begin());
-    }
+void drop_oldest(const std::vector<HeaderStore::Numbered>& images) {
+    for (std::size_t i = 0; i + images_kept < images.size(); ++i) ::unlink(images[i].second.c_str());
 }
 
 }  // namespace
@@ -180,16 +177,24 @@ Result<void> HeaderStore::keep(const std::string& image) const {
 
 Result<void> HeaderStore::back_up(const std::string& image, std::uint64_t sequence) const {
     if (Result<void> ready = prepare(); !ready) return ready;
-    const fs::path path = folder_ / fmt::format("{}{}{}", backup_prefix, sequence, image_suffix);
-    if (Result<void> written = base::replace_file(path, image, 0600); !written) return written;
+    const auto name = [&](int copy) {
+        return folder_ / (copy == 1 ? fmt::format("{}{}{}", backup_prefix, sequence, image_suffix)
+                                    : fmt::format("{}{}-{}{}", backup_prefix, sequence, copy, image_suffix));
+    };
+    // One that is there may hold the only good copy of an area that was damaged since.
+    int copy = 1;
+    for (struct stat status{}; ::lstat(name(copy).c_str(), &status) == 0; ++copy)
+        if (const Result<std::string> kept = base::read_file(name(copy), image.size()); kept && *kept == image)
+            return {};
+    if (Result<void> written = base::replace_file(name(copy), image, 0600); !written) return written;
     drop_oldest(backups());
     return {};
 }
 
 Result<fs::path> HeaderStore::keep_replaced(const std::string& bytes) const {
     if (Result<void> ready = prepare(); !ready) return base::fail(ready.error());
-    const std::map<std::uint64_t, fs::path> before = replaced();
-    const std::uint64_t number = before.empty() ? 1 : before.rbegin()->first + 1;
+    const std::vector<Numbered> before = replaced();
+    const std::uint64_t number = before.empty() ? 1 : before.back().first + 1;
     fs::path path = folder_ / fmt::format("{}{}{}", replaced_prefix, number, image_suffix);
     if (Result<void> written = base::replace_file(path, bytes, 0600); !written) return base::fail(written.error());
     drop_oldest(replaced());
@@ -199,16 +204,16 @@ Result<fs::path> HeaderStore::keep_replaced(const std::string& bytes) const {
 fs::path HeaderStore::best_copy() const {
     std::error_code error;
     if (fs::is_regular_file(kept_file(), error)) return kept_file();
-    const std::map<std::uint64_t, fs::path> kept = backups();
-    return kept.empty() ? fs::path() : kept.rbegin()->second;
+    const std::vector<Numbered> kept = backups();
+    return kept.empty() ? fs::path() : kept.back().second;
 }
 
-std::map<std::uint64_t, fs::path> HeaderStore::backups() const { return numbered(backup_prefix); }
+std::vector<HeaderStore::Numbered> HeaderStore::backups() const { return numbered(backup_prefix); }
 
-std::map<std::uint64_t, fs::path> HeaderStore::replaced() const { return numbered(replaced_prefix); }
+std::vector<HeaderStore::Numbered> HeaderStore::replaced() const { return numbered(replaced_prefix); }
 
-std::map<std::uint64_t, fs::path> HeaderStore::numbered(std::string_view prefix) const {
-    std::map<std::uint64_t, fs::path> found;
+std::vector<HeaderStore::Numbered> HeaderStore::numbered(std::string_view prefix) const {
+    std::map<std::pair<std::uint64_t, int>, fs::path> found;
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
         const std::string name = entry.path().filename();
@@ -218,10 +223,18 @@ std::map<std::uint64_t, fs::path> HeaderStore::numbered(std::string_view prefix)
         const char* const first = name.data() + prefix.size();
         const char* const last = name.data() + name.size() - image_suffix.size();
         std::uint64_t number = 0;
-        if (const auto [end, bad] = std::from_chars(first, last, number); bad == std::errc() && end == last)
-            found.emplace(number, entry.path());
+        int copy = 1;
+        auto [end, bad] = std::from_chars(first, last, number);
+        if (bad == std::errc() && end != last && *end == '-') {
+            const auto further = std::from_chars(end + 1, last, copy);
+            end = further.ptr;
+            bad = further.ec;
+        }
+        if (bad == std::errc() && end == last) found.emplace(std::pair(number, -copy), entry.path());
     }
-    return found;
+    std::vector<Numbered> sorted;
+    for (const auto& [key, path] : found) sorted.emplace_back(key.first, path);
+    return sorted;
 }
 
 }  // namespace safe::luks

@@ -3,7 +3,8 @@
 //   record.json       the header as we last left it
 //   pending.json      the header as the change under way will leave it: written before the device is touched
 //   header.img        the same with its keyslot areas: to try a key on while the volume is away, and to restore
-//   backup-<n>.img    header and keyslot areas before each change, n being the sequence they had; the last eight
+//   backup-<n>.img    header and keyslot areas before each change, n being the sequence they had; the last eight.
+//                     Never overwritten: another one of the same sequence becomes backup-<n>-2.img
 //   replaced-<n>.img  what lay where a header was restored to, whatever it was, byte for byte; the last eight
 //
 // A header on the device that equals neither record nor pending was changed by somebody else. No secrets: a header
@@ -16,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "plugins/luks/header_image.hpp"
@@ -40,6 +42,8 @@ struct Record {
 
 class HeaderStore {
  public:
+    using Numbered = std::pair<std::uint64_t, std::filesystem::path>;
+
     explicit HeaderStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
     [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
@@ -57,20 +61,20 @@ class HeaderStore {
     /// What the device was just seen to hold: header and keyslot areas.
     [[nodiscard]] base::Result<void> keep(const std::string& image) const;
     [[nodiscard]] std::filesystem::path kept_file() const { return folder_ / "header.img"; }
-    /// `image` is header and keyslot areas. Keeps the last eight.
+    /// `image` is header and keyslot areas. Keeps the last eight, and none twice; never overwrites one.
     [[nodiscard]] base::Result<void> back_up(const std::string& image, std::uint64_t sequence) const;
-    /// By the sequence that their names say.
-    [[nodiscard]] std::map<std::uint64_t, std::filesystem::path> backups() const;
+    /// By the sequence that their names say, and of one sequence the first that was made last: it is what we wrote.
+    [[nodiscard]] std::vector<Numbered> backups() const;
     /// What a restore is about to overwrite; returns the file. Keeps the last eight.
     [[nodiscard]] base::Result<std::filesystem::path> keep_replaced(const std::string& bytes) const;
-    [[nodiscard]] std::map<std::uint64_t, std::filesystem::path> replaced() const;
+    [[nodiscard]] std::vector<Numbered> replaced() const;
     /// What restores with the least loss: header.img, else the newest backup; empty when there is neither.
     [[nodiscard]] std::filesystem::path best_copy() const;
 
  private:
     [[nodiscard]] base::Result<std::optional<Record>> load(const std::string& name) const;
     [[nodiscard]] base::Result<void> prepare() const;
-    [[nodiscard]] std::map<std::uint64_t, std::filesystem::path> numbered(std::string_view prefix) const;
+    [[nodiscard]] std::vector<Numbered> numbered(std::string_view prefix) const;
 
     std::filesystem::path folder_;
 };

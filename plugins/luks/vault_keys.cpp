@@ -34,6 +34,12 @@ class LuksVaultKeys final : public members::VaultKeys {
         return vault_header_of(taken->header, header_.volume());
     }
 
+    Result<void> finish() override {
+        const Result<bool> there = HeaderDevice::exists(header_.device());
+        if (!there) return base::fail(there.error());
+        return *there ? header_.settle() : Result<void>();
+    }
+
     Result<std::optional<Keyslot>> prove(std::string_view user, const base::Secret& key) override {
         const Result<Taken> taken = header_.take_kept_for_trying();
         if (!taken) return base::fail(taken.error());

@@ -37,6 +37,7 @@ VolumeHeader::VolumeHeader(const driver::Places& places, const specs::VolumeSpec
       subsystem_(places.subsystem(volume.name)),
       device_(places.device(volume)),
       attached_by_session_(volume.iscsi.has_value()),
+      read_only_(*volume.access == specs::Access::read_only),
       store_(places.headers(volume.name)) {}
 
 Sighting VolumeHeader::look() const {
@@ -131,7 +132,8 @@ Sighting VolumeHeader::judge_good(const Copies& copies, const Header& header, co
                     .error = {},
                     .header = header,
                     .record = *known,
-                    .damage = damage_of(copies)};
+                    .damage = damage_of(copies),
+                    .cut_short = known == &pending};
     if (record) return unknown(changed(differences(header, *record)));
     return unknown(
         {"trust the header of", device_.string(), "this hypervisor has no record of it",
@@ -238,20 +240,12 @@ Result<Taken> VolumeHeader::judge_image(const std::string& image) const {
                  .image = *rendered + image.substr(2 * header->copy_size, end - 2 * header->copy_size)};
 }
 
-/// A change that was written and not yet recorded when somebody ended us is the record from now on.
-Result<void> VolumeHeader::settle() const {
-    const Result<std::optional<Record>> pending = store_.pending();
-    if (!pending) return base::fail(pending.error());
-    if (!*pending) return {};
-    const Result<Taken> now = take();
-    if (!now) return base::fail(now.error());
-    if (now->record != **pending) return store_.withdraw();
-    if (Result<void> kept = store_.keep(now->image); !kept) return kept;
-    return store_.commit();
+Result<void> VolumeHeader::back_up(const Taken& taken) const {
+    return store_.back_up(without_unused(taken.header, taken.image), taken.header.sequence);
 }
 
 Result<void> VolumeHeader::write(const HeaderDevice& device, const Taken& fresh) const {
-    if (Result<void> written = device.write(fresh.image, fresh.header.copy_size); !written) return written;
+    if (Result<void> written = device.write(fresh.image, fresh.header); !written) return written;
     const Result<Copies> again = device.read_copies();
     if (!again) return base::fail(again.error());
     if (!again->sound() || !same(*again->header, fresh.header))
@@ -268,10 +262,16 @@ Result<void> VolumeHeader::put(const Taken& before, const std::string& image) co
         !same_volume_key(fresh->header, before.header))
         return base::fail({"change the header of", device_.string(), "the new one is not a change of the old", "",
                            Error::Kind::refused});
+    if (!spares(before.header, before.image, fresh->header, fresh->image))
+        return base::fail({"change the header of", device_.string(),
+                           "a keyslot of the new one lies where one of the old still does", "", Error::Kind::refused});
     if (Result<void> settled = settle(); !settled) return settled;
+    if (Result<void> may = may_replace_kept(*fresh); !may) return may;
     const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
     if (!device) return base::fail(device.error());
-    if (Result<void> kept = store_.back_up(before.image, before.header.sequence); !kept) return kept;
+    if (Result<void> kept = back_up(before); !kept) return kept;
+    // Where no keyslot lies, what was taken may be older than what settle() has just overwritten.
+    fresh->image = without_unused(fresh->header, std::move(fresh->image));
     fresh->record = record_of(fresh->header, before.record);
     if (Result<void> announced = store_.announce(fresh->record); !announced) return announced;
     const Result<Copies> now = device->read_copies();
@@ -322,13 +322,13 @@ Result<void> VolumeHeader::create(const std::string& image) const {
 }
 
 Result<void> VolumeHeader::repair() const {
+    if (Result<void> settled = settle(); !settled) return settled;
     const Result<Taken> good = take();
     if (!good) return base::fail(good.error());
     if (good->damage.empty()) return {};
-    if (Result<void> settled = settle(); !settled) return settled;
     const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
     if (!device) return base::fail(device.error());
-    if (Result<void> kept = store_.back_up(good->image, good->header.sequence); !kept) return kept;
+    if (Result<void> kept = back_up(*good); !kept) return kept;
     return write(*device, *good);
 }
 

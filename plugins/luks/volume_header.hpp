@@ -31,6 +31,7 @@ struct Sighting {
     std::optional<Header> header = std::nullopt;  // for ours, and detached
     std::optional<Record> record = std::nullopt;  // that agrees with it
     std::string damage = {};                      // of one of the two copies; empty: both are good
+    bool cut_short = false;                       // a change reached the device, and settle() has to finish it
 };
 
 /// A header off the device, judged, with its keyslot areas: all of them, or for trying keys those that are in use.
@@ -65,7 +66,8 @@ class VolumeHeader {
     [[nodiscard]] base::Result<bool> is_made() const;
 
     /// Replaces the header that was taken by `image` (as an Api call returned it): checked, backed up, announced,
-    /// written, read back, put on record. Refused, and nothing written, when the device has changed since it was taken.
+    /// written, read back, put on record. Refused, and nothing written, when the device has changed since it was taken,
+    /// or a keyslot that stays is not what was written there: the only good copy of it would go.
     [[nodiscard]] base::Result<void> put(const Taken& before, const std::string& image) const;
 
     /// The UUID that a first header is to have: that of one that was cut short, else a new one.
@@ -73,7 +75,7 @@ class VolumeHeader {
     /// Puts the first header on a device that is blank, or holds our own unfinished one. Refused otherwise.
     [[nodiscard]] base::Result<void> create(const std::string& image) const;
 
-    /// Writes both copies anew from the good one.
+    /// Finishes what was cut short, and writes both copies anew from the good one.
     [[nodiscard]] base::Result<void> repair() const;
 
     // --- what a person must vouch for first (header_recovery.cpp)
@@ -85,8 +87,10 @@ class VolumeHeader {
     [[nodiscard]] base::Result<void> may_accept(const Taken& taken) const;
     /// Makes what was taken the record. Refused where may_accept() is.
     [[nodiscard]] base::Result<void> accept(const Taken& taken) const;
-    /// A change that was announced and written when somebody ended us becomes the record; one that never reached the
-    /// device is forgotten.
+    /// A change whose header had reached the device when somebody ended us is finished, and becomes the record: both
+    /// copies are written, and what lies where no keyslot is any more is overwritten. One that never reached the device
+    /// is forgotten; but where it was a restore, this is refused until that is gone on with. Nothing to do when nothing
+    /// was announced.
     [[nodiscard]] base::Result<void> settle() const;
 
     /// Both copies and every keyslot area on the device are those of `image`, byte for byte but for checksums.
@@ -120,6 +124,12 @@ class VolumeHeader {
     [[nodiscard]] base::Result<std::string> image_of(const Header& header, const HeaderDevice& device,
                                                      Areas areas) const;
     [[nodiscard]] base::Result<void> write(const HeaderDevice& device, const Taken& fresh) const;
+    /// What is kept of the header is the last good copy of no keyslot that `fresh` has too.
+    [[nodiscard]] base::Result<void> may_replace_kept(const Taken& fresh) const;
+    /// Keeps what is kept of the header as a backup where it is such a copy.
+    [[nodiscard]] base::Result<void> back_up_kept(const Taken& fresh) const;
+    /// Without what lies where no keyslot is, which may be half of a change that was cut short.
+    [[nodiscard]] base::Result<void> back_up(const Taken& taken) const;
     [[nodiscard]] base::Result<void> may_overwrite(const HeaderDevice& device, const Copies& copies,
                                                    const Taken& backup) const;
 
@@ -127,6 +137,7 @@ class VolumeHeader {
     std::string subsystem_;
     std::filesystem::path device_;
     bool attached_by_session_;
+    bool read_only_;  // nothing is ever written to it
     HeaderStore store_;
 };
 

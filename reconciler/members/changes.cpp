@@ -189,6 +189,8 @@ Result<Done> change_password(const Parts& parts, std::string_view user, const Se
 }
 
 Result<Done> revoke(const Parts& parts, std::string_view user) {
+    // Somebody may have ended this very revocation: its keyslot is gone then, and its area is still to be overwritten.
+    if (Result<void> finished = parts.vault.finish(); !finished) return base::fail(finished.error());
     const Result<VaultHeader> header = parts.vault.read();
     if (!header) return base::fail(header.error());
     const Result<std::optional<DirectoryEntry>> entry = parts.directory.find(user);

@@ -8,6 +8,7 @@ namespace safe::members {
 using base::Result;
 
 Result<Done> settle(const Parts& parts) {
+    if (Result<void> finished = parts.vault.finish(); !finished) return base::fail(finished.error());
     const Result<VaultHeader> header = parts.vault.read();
     if (!header) return base::fail(header.error());
     std::map<std::string, std::vector<Generation>> finished;

@@ -75,6 +75,10 @@ class VaultKeys : public KeyTrial {
     /// Only reads. A vault that is not attached is read as it was last seen.
     [[nodiscard]] virtual base::Result<VaultHeader> read() = 0;
 
+    /// Finishes what a change that was killed has left to do: the area of a keyslot that is gone may still hold it. No
+    /// byte written when there is nothing to finish, or when the vault is not attached.
+    [[nodiscard]] virtual base::Result<void> finish() = 0;
+
     /// Adds a generation, durably, in this order: backup of the header; token without a slot; keyslot; token bound to
     /// it; opened with `key` to verify; record. Killed anywhere, what is there is either unfinished or complete.
     /// Refused: there is that generation already (remove an unfinished one first), the sponsor's key does not open the

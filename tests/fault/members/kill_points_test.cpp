@@ -86,6 +86,7 @@ TEST_F(KillPoints, ChangingAPassword) {
             ASSERT_EQ(world->both("bob", bobs_password), old_works) << "the next run takes nobody's password away";
             ASSERT_EQ(world->both("bob", next_password), 1 - old_works);
             ASSERT_EQ(world->keyslots_of("bob"), 1U) << "the next run finishes";
+            ASSERT_TRUE(old_works == 1 || world->nothing_left_over()) << "the key of the other password is gone";
             ASSERT_EQ(world->opens("bob", old_works == 1 ? next_password : bobs_password), false);
             ASSERT_EQ(world->both("alice", alices_password), 1);
         });
@@ -113,8 +114,10 @@ TEST_F(KillPoints, Revoking) {
     at_every_point(revoke_bob, [&] {
         const bool keyslot = world->keyslots_of("bob") > 0;
         ASSERT_TRUE(!keyslot || world->has_entry("bob")) << "the entry never goes before the keyslot";
+        ASSERT_EQ(keyslot, world->opens("bob", bobs_password)) << "a keyslot that is there opens";
         if (keyslot || world->has_entry("bob")) finish(revoke_bob);
         ASSERT_EQ(world->keyslots_of("bob"), 0U);
+        ASSERT_TRUE(world->nothing_left_over());
         ASSERT_FALSE(world->has_entry("bob"));
         ASSERT_EQ(world->slapd.ldapsearch(test::PrivateSlapd::base, "(memberUid=bob)", {"dn"}), "");
         ASSERT_EQ(world->both("alice", alices_password), 1);

@@ -43,6 +43,8 @@ class FileVault final : public members::VaultKeys {
         return header;
     }
 
+    base::Result<void> finish() override { return {}; }
+
     base::Result<std::optional<members::Keyslot>> prove(std::string_view user, const base::Secret& key) override {
         const auto lines = load();
         if (!lines) return base::fail(lines.error());

@@ -11,6 +11,7 @@
 #include "plugins/ldap/entries.hpp"
 #include "plugins/ldap/ldap_driver.hpp"
 #include "plugins/ldap/members_directory.hpp"
+#include "plugins/luks/keyslot_areas.hpp"
 #include "plugins/luks/vault_keys.hpp"
 #include "reconciler/base/password_hash.hpp"
 #include "reconciler/members/changes.hpp"
@@ -96,6 +97,11 @@ class MemberWorld {
     [[nodiscard]] std::size_t keyslots_of(const std::string& user) {
         const auto header = luks::make_vault_keys(vault.setting(), vault.api)->read();
         return static_cast<std::size_t>(std::ranges::count(header->keyslots, user, &members::Keyslot::user));
+    }
+    /// No byte of a key lies where no keyslot is.
+    [[nodiscard]] bool nothing_left_over() const {
+        const luks::Taken taken = vault.header().take().value();
+        return taken.image == luks::without_unused(taken.header, taken.image);
     }
     [[nodiscard]] bool has_entry(const std::string& user) const {
         return !slapd.ldapsearch(PrivateSlapd::base, "(uid=" + user + ")", {"dn"}).empty();
