@@ -53,8 +53,9 @@ struct Desire {
 struct Scope {
     std::vector<model::ResourceId> ids;  // each gets an observation
     bool enumerate = true;               // also find what else of ours is there
-    /// What desire() said, where it is known: a hint where to look (a source file, a name that may be taken), never
-    /// what to answer.
+    /// What desire() said, where it is known: a hint where to look (a source file, a name that may be taken), and for
+    /// what is so until something else happens (a guest that runs as it was saved) which difference that explains.
+    /// Never what to answer instead of looking.
     std::span<const model::Resource> wanted = {};
 };
 
