@@ -85,7 +85,9 @@ class NftablesDriver final : public driver::Driver {
             return of_storage(action, resource, observed);
         switch (action) {
             case model::Action::add:
-                return {is_base ? "install" : "allow", counted(count_rules(resource.attributes), "rule")};
+                return {.verb = is_base ? "install" : "allow",
+                        .summary = counted(count_rules(resource.attributes), "rule"),
+                        .closes = resource.id.name() == locked_chain};
             case model::Action::change:
                 return {"adjust", counted(changes.size(), "difference"), model::Disruption::live};
             case model::Action::remove: {

@@ -46,6 +46,8 @@ struct Assessment {
     /// A removal that leaves the thing standing on what it needs (a guest put to sleep), so that nothing below it can
     /// change.
     bool keeps_ground = false;
+    /// An addition that takes something from people (rules that cut them off): it counts as closing.
+    bool closes = false;
     std::string destroys = {};  // irreversible only: what would be lost, in words; such a step is refused
     std::optional<std::string> waits_for = std::nullopt;  // a person must do something first: "a key"
 };

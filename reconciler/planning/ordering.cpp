@@ -42,6 +42,7 @@ class Draft {
         const Verdict& verdict = verdicts_[node];
         const bool taken_down = verdict.bracket && action == Action::remove && verdict.want == Want::add;
         const bool put_back = verdict.held_for && action == Action::remove;
+        const bool closes = verdict.assessment.closes && action == Action::add && !verdict.held_for;
         model::Assessment assessment = verdict.assessment;
         if (taken_down || put_back)
             assessment = assessor.classify(Action::remove, *graph_.desired(node), *graph_.observed(node), {});
@@ -58,7 +59,7 @@ class Draft {
                   .waits_for = std::move(assessment.waits_for)};
         if (verdict.bracket && verdict.want == Want::add) step.bracket = graph_.id(*verdict.bracket);
         if (verdict.held_for) step.bracket = graph_.id(*verdict.held_for);
-        step.insists = action == Action::remove && (verdict.insists || put_back);
+        step.insists = action == Action::remove ? verdict.insists || put_back : closes;
         steps_.push_back(std::move(step));
         return steps_.size() - 1;
     }
