@@ -121,9 +121,11 @@ ExitCode close(const CloseOptions& options, const Surroundings& around) {
         if (!convergence) return base::fail(convergence.error());
         const Result<model::Mode> mode = mode_of(*spec, places, std::nullopt);  // now: it may be locked meanwhile
         if (!mode && !unkept) return base::fail(mode.error());
-        const model::Mode shut = mode && *mode != model::Mode::open ? *mode : model::Mode::closed;
-        return close_until_closed(*convergence, *spec, unkept ? shut : *mode, deadline, options.spec.format,
-                                  around.stop);
+        if (mode && *mode == model::Mode::open && !unkept)
+            return base::fail({"close", "safe " + *spec->safe, "meanwhile somebody has opened it again",
+                               "safectl status tells who; close it again"});
+        const model::Mode shut = mode && *mode == model::Mode::locked ? *mode : model::Mode::closed;
+        return close_until_closed(*convergence, *spec, shut, deadline, options.spec.format, around.stop);
     };
     const ExitCode code = exit_code_of_closing(converge(), options.spec.format);
     return unkept ? report_error(*unkept, options.spec.format) : code;
