@@ -90,9 +90,7 @@ Result<bool> DeepSleep::is_active(const Found& found) const {
 
 Result<void> DeepSleep::save(const Found& found, const driver::Context& context) const {
     const Patience patience(*api_, found.domain.uuid, context);
-    const fs::path incoming = memory_.incoming(found.owner.vm);
-    const WriteBehind writing(incoming);
-    return api_->save(found.domain.uuid, incoming.string());
+    return api_->save(found.domain.uuid, memory_.incoming(found.owner.vm).string());
 }
 
 Result<void> DeepSleep::put_to_sleep(const Found& found, const driver::Context& context) const {

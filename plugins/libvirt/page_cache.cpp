@@ -19,7 +19,6 @@ using std::chrono::milliseconds;
 
 constexpr off_t furthest = off_t{512} << 20;
 constexpr off_t piece = off_t{128} << 10;  // one call reads no more than the device's read-ahead, by default this much
-constexpr milliseconds between_writes{50};
 constexpr milliseconds farewell{500};
 
 base::FileDescriptor open_quietly(const fs::path& file) {
@@ -67,13 +66,6 @@ ReadAhead::ReadAhead(const fs::path& file)
           const off_t end = std::min<off_t>(status.st_size, furthest);
           for (off_t at = 0; at < end && state.goes_on_after(milliseconds(0)); at += piece)
               if (::posix_fadvise(opened.get(), at, piece, POSIX_FADV_WILLNEED) != 0) return;
-      }) {}
-
-WriteBehind::WriteBehind(const fs::path& file)
-    : Beside([file](State& state) {
-          while (state.goes_on_after(between_writes))
-              if (const base::FileDescriptor opened = open_quietly(file); opened)  // anew: it may be another file now
-                  static_cast<void>(::sync_file_range(opened.get(), 0, 0, SYNC_FILE_RANGE_WRITE));
       }) {}
 
 }  // namespace safe::libvirt

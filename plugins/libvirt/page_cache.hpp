@@ -1,9 +1,8 @@
-// Keeps the disk busy while a guest's memory is saved or restored. QEMU takes a while to start before it reads a saved
-// state, and the kernel begins to write a new one only when much of it is dirty; so reading, or writing, and what QEMU
-// does would come one after the other. Each of these works beside the caller until it goes away, and is advice to the
-// kernel alone: it changes no content, makes nothing durable, and what fails is left undone (posix_fadvise(2),
-// sync_file_range(2)). Going away waits a moment for a call under way; on a disk that no longer answers it is left to
-// end when the disk's errors come, and holds nobody up.
+// Keeps the disk busy while a guest is restored. QEMU takes a while to start before it reads the saved memory; so
+// starting and reading would come one after the other. What is here works beside the caller until it goes away, and is
+// advice to the kernel alone: it changes no content, and what fails is left undone (posix_fadvise(2)). Going away waits
+// a moment for a call under way; on a disk that no longer answers it is left to end when the disk's errors come, and
+// holds nobody up.
 #pragma once
 
 #include <filesystem>
@@ -31,12 +30,6 @@ class Beside {
 class ReadAhead final : public Beside {
  public:
     explicit ReadAhead(const std::filesystem::path& file);
-};
-
-/// Has what somebody writes to the file, which need not be there yet, written to disk soon after.
-class WriteBehind final : public Beside {
- public:
-    explicit WriteBehind(const std::filesystem::path& file);
 };
 
 }  // namespace safe::libvirt

@@ -63,30 +63,11 @@ TEST_F(PageCache, AFileThatIsReadAheadIsInMemoryWhole) {
     EXPECT_EQ(content(), std::string(size, 'm'));
 }
 
-TEST_F(PageCache, WhatIsWrittenMeanwhileIsAllThere) {
-    std::string written;
-    {
-        const WriteBehind writing(path_);  // before there is a file
-        std::ofstream file(path_);
-        for (int i = 0; i < 40; ++i) {
-            const std::string piece(10'000, static_cast<char>('a' + (i % 26)));
-            file << piece << std::flush;
-            written += piece;
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        }
-    }
-    EXPECT_EQ(content(), written);
-}
-
 TEST_F(PageCache, AFileThatIsNotThereOrIsNoFileIsLeftAlone) {
-    for (int i = 0; i < 50; ++i) {
-        const ReadAhead reading(path_);
-        const WriteBehind writing(path_);
-    }
+    for (int i = 0; i < 50; ++i) const ReadAhead reading(path_);
     EXPECT_FALSE(fs::exists(path_));
     ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
     const ReadAhead reading(path_);
-    const WriteBehind writing(path_);
     std::this_thread::sleep_for(std::chrono::milliseconds(120));
 }
 
