@@ -219,6 +219,13 @@ class Apply(Case):
         (self.folder / "kernel.bin").write_bytes(b"k" * 1000)
         self.apply("--yes", status=0)
 
+    def test_a_first_key_is_for_a_name_that_a_user_can_have(self):
+        self.spec.write_text(SPEC + VAULT)
+        for name in ("alice/x", "Alice", "", "-a", "a" * 21):
+            with self.subTest(name):
+                errors = self.run_safectl("open", "--user", name, "--state-dir", self.state, status=4).stderr
+                self.assertRegex(errors, "lower-case|nobody's key")
+
     def test_a_full_disk_keeps_nobody_from_closing(self):
         self.small_disk()
         self.apply("--yes", status=0)

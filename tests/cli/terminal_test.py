@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import signal
+import subprocess
 import termios
 import time
 import unittest
@@ -148,6 +149,23 @@ class Consent(Case):
         typist = self.ask()
         typist.type("y\n")
         self.assertEqual(typist.end(), 0, typist.seen)
+
+    def test_a_lock_that_is_set_while_it_waits_is_not_run_over(self):
+        typist = self.ask()
+        command = [SAFECTL, "lock", "--reason", "suspected", "--state-dir", self.state]
+        with subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, text=True) as lock:
+            for _ in range(200):  # it is on the medium, and waits for the safe's own lock
+                if "locked" in self.run_safectl("status", "--state-dir", self.state, status=0).stdout:
+                    break
+                time.sleep(0.05)
+            typist.type("y\n")
+            self.assertEqual(typist.end(), 4, typist.seen)
+            self.assertIn("it is to be locked now", typist.seen)
+            lock.stdout.read()
+            self.assertEqual(lock.wait(), 0)
+        journal = (self.state / "atlas" / "journal.jsonl").read_text()
+        self.assertEqual(journal.count('"event":"apply"'), 1)
+        self.assertIn('"mode":"locked"', journal)
 
     def test_ctrl_c_is_a_no(self):
         typist = self.ask()

@@ -21,9 +21,7 @@ class Hidden : public ::testing::Test {
     void SetUp() override {
         if (const auto why = PrivateSlapd::impossible()) GTEST_SKIP() << *why;
         slapd.emplace();
-        spec.safe.value = "atlas";
-        spec.directory = specs::DirectorySpec{};
-        spec.directory->base.value = PrivateSlapd::base;
+        spec = test::safe_with_directory();
         specs::UserSpec carol;
         carol.name = "carol";
         carol.full_name.value = "Carol";

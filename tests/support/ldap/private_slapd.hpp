@@ -24,6 +24,7 @@
 #include "plugins/ldap/connection.hpp"
 #include "plugins/ldap/layout.hpp"
 #include "reconciler/base/process.hpp"
+#include "specs/spec.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace safe::test {
@@ -232,5 +233,14 @@ class PrivateSlapd {
     pid_t process_ = -1;
     std::string debug_ = "0";
 };
+
+/// A safe whose members are in such a directory.
+inline specs::SafeSpec safe_with_directory() {
+    specs::SafeSpec spec;
+    spec.safe.value = "atlas";
+    spec.directory = specs::DirectorySpec{};
+    spec.directory->base.value = PrivateSlapd::base;
+    return spec;
+}
 
 }  // namespace safe::test

@@ -29,10 +29,8 @@ class Directory : public ::testing::Test {
     void SetUp() override {
         if (const auto why = PrivateSlapd::impossible()) GTEST_SKIP() << *why;
         slapd.emplace();
-        spec.safe.value = "atlas";
-        spec.directory = specs::DirectorySpec{};
+        spec = test::safe_with_directory();
         spec.directory->ldap.value = slapd->local_uri();
-        spec.directory->base.value = PrivateSlapd::base;
         add_user("alice", "Alice Martin", true);
         add_user("bob", "Bob Durand");
         add_user("carol", "Carol, the + one; <\"é\">");

@@ -47,8 +47,8 @@ class Applying : public ::testing::Test {
         if (between_) between_();
         auto journal = Journal::open(directory_.path() / "journal.jsonl");
         EXPECT_TRUE(journal.has_value());
-        Listener silent;
-        const Execution execution{.drivers = set, .journal = *journal, .listener = silent, .stop = stop_.get_token()};
+        const Execution execution{
+            .drivers = set, .journal = *journal, .listener = listener_, .stop = stop_.get_token()};
         return applying::apply(goal, std::move(first), execution,
                                {.deferred = patience_, .between = std::chrono::milliseconds(2)});
     }
@@ -59,7 +59,13 @@ class Applying : public ::testing::Test {
         return by_name;
     }
 
+    struct Waits final : Listener {
+        void waiting(const model::Held& /*held*/) override { ++count; }
+        int count = 0;
+    };
+
     testing::TemporaryDirectory directory_;
+    Waits listener_;
     testing::MemoryWorld world_;
     std::vector<Resource> desired_;
     specs::SafeSpec spec_;
@@ -226,6 +232,24 @@ TEST_F(Applying, OfARefusedPlanOnlyWhatClosesIsDone) {
     world_.things[power] = {};
     EXPECT_EQ(apply().rounds, 0);
     EXPECT_TRUE(world_.log.empty());
+}
+
+TEST_F(Applying, WhileSomethingIsLeftToCloseNothingThatIsDeferredIsWaitedFor) {
+    mode_ = model::Mode::closed;
+    patience_ = std::chrono::milliseconds(20);
+    want(network, {});
+    want(account, {network});
+    world_.things[network] = {.attributes = Attributes().set("version", 1)};
+    world_.hidden_until[account] = network;
+    world_.silent_for[account] = 1'000'000;
+    desired_.push_back({.id = power});
+    world_.things[power] = {};
+    world_.failing.insert(power);
+    EXPECT_FALSE(apply().remaining.deferred.empty());
+    EXPECT_EQ(listener_.count, 0);
+    world_.failing.clear();
+    EXPECT_FALSE(apply().remaining.deferred.empty());
+    EXPECT_GT(listener_.count, 0) << "all that closes is closed";
 }
 
 TEST_F(Applying, WhatPeopleWantMeanwhileEndsIt) {

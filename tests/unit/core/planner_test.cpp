@@ -40,7 +40,9 @@ class Planner : public ::testing::Test {
     Plan plan() {
         std::vector<std::unique_ptr<driver::Driver>> drivers;
         drivers.push_back(std::make_unique<testing::MemoryDriver>(
-            world_, std::vector{Kind::network, Kind::vm, Kind::power, Kind::ruleset, Kind::account}, desired_));
+            world_,
+            std::vector{Kind::network, Kind::vm, Kind::power, Kind::ruleset, Kind::account, Kind::disk, Kind::image},
+            desired_));
         set_ = std::make_unique<applying::DriverSet>(std::move(drivers));
         specs::SafeSpec spec;
         spec.safe.value = "atlas";
@@ -68,6 +70,31 @@ TEST_F(Planner, NothingToDoIsAnEmptyPlan) {
     want(network, {});
     there(network, {});
     EXPECT_TRUE(plan().steps.empty());
+}
+
+TEST_F(Planner, AChangeAndTheRemovalOfWhatStandsOnItAreNotSideBySide) {
+    want(vm, {}, 2);
+    there(vm, {});
+    want_absent(power, {vm});
+    there(power, {vm});
+    const Plan made = plan();
+    ASSERT_EQ(steps(made), (Lines{"remove power/a", "change vm/a"}));
+    EXPECT_EQ(made.steps[1].requires_done, (std::vector<model::StepIndex>{0}));
+}
+
+TEST_F(Planner, AGuestDoesNotWaitForTheImageThatItsDiskWasMadeFrom) {
+    const ResourceId disk = make_id(Kind::disk, "a");
+    const ResourceId image = make_id(Kind::image, "i");
+    want(image, {}, 2);
+    there(image, {});
+    want(disk, {image});
+    there(disk, {image});
+    want(vm, {disk});
+    there(vm, {disk});
+    want(power, {vm});
+    const Plan made = plan();
+    ASSERT_EQ(made.steps.size(), 2U);
+    for (const model::Step& step : made.steps) EXPECT_TRUE(step.requires_done.empty()) << to_text(step.resource);
 }
 
 TEST_F(Planner, CreatesWhatIsNeededFirst) {

@@ -1,4 +1,4 @@
-// What is read ahead is in memory; what works beside somebody neither changes his file nor holds him up.
+// What is read ahead is in memory; it neither changes a file nor holds anybody up.
 #include "plugins/libvirt/page_cache.hpp"
 
 #include <fcntl.h>
