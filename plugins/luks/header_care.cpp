@@ -87,17 +87,19 @@ class LuksHeaderCare final : public members::HeaderCare {
 
     Result<std::unique_ptr<members::HeaderClaim>> to_accept() override {
         if (Result<void> attached = must_be_attached("accept"); !attached) return base::fail(attached.error());
-        const Sighting seen = header_.look();
-        if (seen.what == Sighting::What::ours)
-            return nothing_to_do("the header of " + volume_.name + " is on record as it is");
-        const Result<Taken> taken = header_.take_unrecorded();
+        const bool on_record = header_.look().what == Sighting::What::ours;
+        const Result<Taken> taken = on_record ? header_.take() : header_.take_unrecorded();
         if (!taken) return base::fail(taken.error());
+        const std::string kept = on_record ? header_.kept_otherwise(*taken) : std::string();
+        if (on_record && kept.empty()) return nothing_to_do("the header of " + volume_.name + " is on record as it is");
         // Before anybody types a password: what no key makes good.
         if (Result<void> may = header_.may_accept(*taken); !may) return base::fail(may.error());
         const Result<std::optional<Record>> record = header_.store().record();
         if (!record) return base::fail(record.error());
         std::vector<std::string> told;
-        if (!*record)
+        if (on_record)
+            told.push_back(kept);
+        else if (!*record)
             told.push_back(fmt::format("this hypervisor has no record of the header of {}: UUID {}, sequence {}, {}",
                                        volume_.name, taken->header.uuid, taken->header.sequence,
                                        cipher_of(taken->header)));

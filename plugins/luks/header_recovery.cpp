@@ -83,10 +83,27 @@ Result<void> VolumeHeader::may_replace_kept(const Taken& fresh) const {
     if (!kept) return {};  // nothing that could be lost
     const std::vector<std::string> damaged = areas_that_differ(kept->header, kept->image, fresh.header, fresh.image);
     if (damaged.empty()) return {};
-    return base::fail({"change the header of", device_.string(),
-                       fmt::format("on the device keyslot {} is not what was written there", fmt::join(damaged, ", ")),
-                       fmt::format("`safectl header restore {}` writes back what is kept of it", name_),
-                       Error::Kind::refused});
+    return base::fail(
+        {"change the header of", device_.string(),
+         fmt::format("keyslot {} is not the same on the device and in {}: one of them is damaged",
+                     fmt::join(damaged, ", "), store_.kept_file().string()),
+         fmt::format("if its owner's password still opens it, `safectl header accept {0}` keeps what is on "
+                     "the device; if not, `safectl header restore {0}` writes back what is kept",
+                     name_),
+         Error::Kind::refused});
+}
+
+std::string VolumeHeader::kept_otherwise(const Taken& taken) const {
+    const Result<std::optional<Record>> pending = store_.pending();
+    if (!pending || *pending) return {};
+    const Result<Taken> kept = take_file(store_.kept_file());
+    const std::string file = store_.kept_file().string();
+    if (!kept) return fmt::format("{} cannot be used: {}", file, kept.error().cause);
+    const std::vector<std::string> slots = areas_that_differ(kept->header, kept->image, taken.header, taken.image);
+    if (!slots.empty())
+        return fmt::format("keyslot {} in {} is not as on the device; what is there is kept as a backup",
+                           fmt::join(slots, ", "), file);
+    return same(kept->header, taken.header) ? std::string() : file + " is not the header on record";
 }
 
 Result<void> VolumeHeader::back_up_kept(const Taken& fresh) const {

@@ -87,6 +87,9 @@ class VolumeHeader {
     [[nodiscard]] base::Result<void> may_accept(const Taken& taken) const;
     /// Makes what was taken the record. Refused where may_accept() is.
     [[nodiscard]] base::Result<void> accept(const Taken& taken) const;
+    /// What of the copy that is kept of a header on record is not as on the device, in words; empty when nothing is, or
+    /// while a change is under way. accept() keeps it as it is on the device, and the other as a backup.
+    [[nodiscard]] std::string kept_otherwise(const Taken& taken) const;
     /// A change whose header had reached the device when somebody ended us is finished, and becomes the record: both
     /// copies are written, and what lies where no keyslot is any more is overwritten. One that never reached the device
     /// is forgotten; but where it was a restore, this is refused until that is gone on with. Nothing to do when nothing
