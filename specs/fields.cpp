@@ -132,8 +132,9 @@ Fields<DeadlinesSpec> deadlines_fields() {
              "For suspending the workspace VMs, all together; one that is not asleep then has its power cut.", "2m"},
             &DeadlinesSpec::suspend, types::deadline(), "2m"),
         defaulted({"close", "For closing as a whole.", "5m"}, &DeadlinesSpec::close, types::deadline(), "5m"),
-        defaulted({"storage", "For storage that went away to come back; when locking it is not waited for.", "90s"},
-                  &DeadlinesSpec::storage, types::deadline(), "90s"),
+        defaulted(
+            {"storage", "For storage that went away to come back; not past the deadline of closing or locking.", "90s"},
+            &DeadlinesSpec::storage, types::deadline(), "90s"),
         defaulted({"lock", "For locking as a whole.", "30s"}, &DeadlinesSpec::lock, types::deadline(), "30s"),
     };
 }

@@ -89,7 +89,7 @@ class Prober {
 struct Unit {
     std::uint32_t lun = 0;
     std::string device;  // "sdb"; empty when it has no block device
-    std::string state;   // of the SCSI device: "running", "transport-offline", …
+    std::string state;   // of the SCSI device: "running", "blocked", "transport-offline", …
     std::string serial;
     std::string designator;
     std::uint64_t capacity = 0;           // bytes

@@ -147,6 +147,25 @@ class IscsiDriver final : public driver::Driver {
         return attacher_.attach(*order, *found, context);
     }
 
+    /// A device of a session that is lost is blocked, and keeps what it is asked until `deadlines.storage`; taken from
+    /// the kernel, it fails it.
+    void wait_no_longer(const driver::Context& context) override {
+        const auto world = attacher_.look();
+        if (!world) return;
+        for (const Session& session : world->sessions) {
+            if (session.interface != world->mark) continue;
+            for (const Unit& unit : session.units) {
+                if (unit.state != "blocked") continue;
+                context.say(
+                    fmt::format("{} does not answer: {} is not waited for any longer, what was not yet written "
+                                "to it is lost",
+                                session.endpoint.portal, unit.device));
+                if (const auto dropped = host_->drop(session.number, unit.lun); !dropped)
+                    context.say(to_text(dropped.error()));
+            }
+        }
+    }
+
  private:
     static Observation see(const World& world, const std::string& name) {
         const Placement placement = locate(world, name);

@@ -87,12 +87,14 @@ class NftablesDriver final : public driver::Driver {
             case model::Action::add:
                 return {.verb = is_base ? "install" : "allow",
                         .summary = counted(count_rules(resource.attributes), "rule"),
-                        .closes = resource.id.name() == locked_chain};
+                        .cuts_off = resource.id.name() == locked_chain};
             case model::Action::change:
                 return {"adjust", counted(changes.size(), "difference"), model::Disruption::live};
             case model::Action::remove: {
                 const auto* present = std::get_if<Present>(&observed);
-                return {is_base ? "uninstall" : "cut", counted(present ? count_rules(present->attributes) : 0, "rule")};
+                return {.verb = is_base ? "uninstall" : "cut",
+                        .summary = counted(present ? count_rules(present->attributes) : 0, "rule"),
+                        .cuts_off = resource.id.name() == open_chain};
             }
         }
         return {};

@@ -68,6 +68,10 @@ model::Observation DriverSet::look_at(const ResourceId& id, const driver::Contex
     return seen != snapshot.observations.end() ? std::move(seen->second) : nobody;
 }
 
+void DriverSet::wait_no_longer(const driver::Context& context) {
+    for (const std::unique_ptr<Driver>& driver : drivers_) driver->wait_no_longer(context);
+}
+
 Driver* DriverSet::driver_of(model::Kind kind) const {
     const auto found = by_kind_.find(kind);
     return found != by_kind_.end() ? found->second : nullptr;

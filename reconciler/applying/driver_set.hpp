@@ -22,6 +22,9 @@ class DriverSet final : public planning::Assessor {
     /// One resource again. Unknown when no driver answers for its kind. Read only.
     [[nodiscard]] model::Observation look_at(const model::ResourceId& id, const driver::Context& context);
 
+    /// Of every driver.
+    void wait_no_longer(const driver::Context& context);
+
     /// nullptr when no driver answers for it.
     [[nodiscard]] driver::Driver* driver_of(model::Kind kind) const;
 

@@ -10,6 +10,7 @@
 
 #include "reconciler/cli/convergence.hpp"
 #include "reconciler/cli/people.hpp"
+#include "reconciler/cli/urgency.hpp"
 #include "reconciler/intent/requests.hpp"
 
 namespace safe::cli {
@@ -117,7 +118,8 @@ ExitCode close(const CloseOptions& options, const Surroundings& around) {
             unkept = out.error();
         }
         const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
-        Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
+        const Impatience impatience(*spec, places, around, deadline, options.spec.format);
+        Result<Convergence> convergence = begin_within(deadline + time_to_get_free, *spec, places, no_key, around);
         if (!convergence) return base::fail(convergence.error());
         const Result<model::Mode> mode = mode_of(*spec, places, std::nullopt);  // now: it may be locked meanwhile
         if (!mode && !unkept) return base::fail(mode.error());

@@ -9,6 +9,7 @@
 
 #include "reconciler/cli/convergence.hpp"
 #include "reconciler/cli/people.hpp"
+#include "reconciler/cli/urgency.hpp"
 
 namespace safe::cli {
 namespace {
@@ -54,8 +55,10 @@ ExitCode lock(const LockOptions& options, const Surroundings& around) {
         } else {
             unkept = locked.error();  // told at the end: first it is closed
         }
+        cut_people_off(*spec, places, around, format);
         const std::chrono::seconds deadline(spec->deadlines.lock.value.seconds);
-        Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
+        const Impatience impatience(*spec, places, around, deadline, format);
+        Result<Convergence> convergence = begin_within(deadline + time_to_get_free, *spec, places, no_key, around);
         if (!convergence) return base::fail(convergence.error());
         return close_until_closed(*convergence, *spec, model::Mode::locked, deadline, format, around.stop);
     };

@@ -86,6 +86,11 @@ class Driver {
     /// Carries one step out. `observed` is what was seen just before. Returns when the world is as the step promises.
     [[nodiscard]] virtual base::Result<void> apply(const model::Step& step, const model::Resource& resource,
                                                    const model::Observation& observed, const Context& context) = 0;
+
+    /// The deadline of closing is over. Where the system keeps calls waiting for something of ours that does not answer
+    /// (storage that is lost), they are made to fail now; what answers is left alone. Beside other calls, which may be
+    /// the ones that wait: takes no lock of theirs.
+    virtual void wait_no_longer(const Context& /*context*/) {}
 };
 
 }  // namespace safe::driver

@@ -46,8 +46,9 @@ struct Assessment {
     /// A removal that leaves the thing standing on what it needs (a guest put to sleep), so that nothing below it can
     /// change.
     bool keeps_ground = false;
-    /// An addition that takes something from people (rules that cut them off): it counts as closing.
-    bool closes = false;
+    /// It takes from people the ways in, and nothing from anything else (rules that cut them off): an addition of that
+    /// kind counts as closing, and when locking such steps need not wait for others.
+    bool cuts_off = false;
     std::string destroys = {};  // irreversible only: what would be lost, in words; such a step is refused
     std::optional<std::string> waits_for = std::nullopt;  // a person must do something first: "a key"
 };
@@ -70,6 +71,7 @@ struct Step {
     /// Closing: begun although what comes first has failed, because not trying would leave the safe open.
     bool insists = false;
     std::optional<std::string> waits_for = std::nullopt;  // a person must do something first: "a key"
+    bool cuts_off = false;                                // Assessment::cuts_off
 
     /// It closes something, for good: it is carried out even of a plan that is refused.
     [[nodiscard]] bool closes() const { return insists && !bracket; }

@@ -42,7 +42,7 @@ class Draft {
         const Verdict& verdict = verdicts_[node];
         const bool taken_down = verdict.bracket && action == Action::remove && verdict.want == Want::add;
         const bool put_back = verdict.held_for && action == Action::remove;
-        const bool closes = verdict.assessment.closes && action == Action::add && !verdict.held_for;
+        const bool closes = verdict.assessment.cuts_off && action == Action::add && !verdict.held_for;
         model::Assessment assessment = verdict.assessment;
         if (taken_down || put_back)
             assessment = assessor.classify(Action::remove, *graph_.desired(node), *graph_.observed(node), {});
@@ -56,7 +56,8 @@ class Draft {
                   .requires_done = {},
                   .disruption = assessment.disruption,
                   .destroys = std::move(assessment.destroys),
-                  .waits_for = std::move(assessment.waits_for)};
+                  .waits_for = std::move(assessment.waits_for),
+                  .cuts_off = assessment.cuts_off};
         if (verdict.bracket && verdict.want == Want::add) step.bracket = graph_.id(*verdict.bracket);
         if (verdict.held_for) step.bracket = graph_.id(*verdict.held_for);
         step.insists = action == Action::remove ? verdict.insists || put_back : closes;

@@ -28,7 +28,9 @@ struct MemoryWorld {
     std::map<model::ResourceId, std::string> destroys;  // a change of these is irreversible
     std::map<model::ResourceId, std::string> waits_for;
     std::vector<std::string> log;                      // "add vm/a", in the order of apply
-    std::function<void(const model::Step&)> on_apply;  // called without the lock
+    std::function<void(const model::Step&)> on_apply;  // called without the lock, as are the others
+    std::function<void(model::Kind)> on_look;          // with the first kind of the driver that looks
+    std::function<void()> on_wait_no_longer;
 };
 
 class MemoryDriver final : public driver::Driver {
@@ -48,6 +50,7 @@ class MemoryDriver final : public driver::Driver {
     }
 
     [[nodiscard]] model::Snapshot observe(const driver::Scope& scope, const driver::Context& /*context*/) override {
+        if (world_.on_look) world_.on_look(kinds_.front());
         const std::lock_guard lock(world_.mutex);
         model::Snapshot snapshot;
         for (const model::ResourceId& id : scope.ids) snapshot.observations.emplace(id, see(id));
@@ -62,6 +65,7 @@ class MemoryDriver final : public driver::Driver {
                                              std::span<const model::Change> /*changes*/) const override {
         model::Assessment assessment{.verb = std::string(to_text(action)), .summary = ""};
         assessment.keeps_ground = action == model::Action::remove && world_.sleepers.contains(resource.id);
+        assessment.cuts_off = action == model::Action::remove && resource.id.kind == model::Kind::ruleset;
         if (action == model::Action::change) {
             assessment.disruption = model::Disruption::live;
             if (world_.dependents_down.contains(resource.id)) {
@@ -99,6 +103,10 @@ class MemoryDriver final : public driver::Driver {
         else
             world_.things[step.resource] = {.attributes = resource.attributes, .needs = resource.needs};
         return {};
+    }
+
+    void wait_no_longer(const driver::Context& /*context*/) override {
+        if (world_.on_wait_no_longer) world_.on_wait_no_longer();
     }
 
  private:

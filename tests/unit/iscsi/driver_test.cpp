@@ -115,6 +115,24 @@ TEST_F(SessionDriver, ADeviceInUseIsNotTakenAwayAndItsUserIsNamed) {
     EXPECT_TRUE(world.attached("vault"));
 }
 
+TEST_F(SessionDriver, WhatIsBlockedIsNotWaitedForAnyLongerAndNothingElseIsTouched) {
+    must(Mode::open);
+    storage.sessions.push_back({77, {"198.51.100.7:3260", "iqn.x:y"}, "default", "FAILED"});
+    storage.sessions.back().units.push_back({1, "sdz", "blocked", "OTHER", "", gib});
+    std::vector<std::string> said;
+    const driver::Context context{.progress = [&](std::string_view line) { said.emplace_back(line); }};
+    world.driver().wait_no_longer(context);
+    EXPECT_THAT(said, ::testing::IsEmpty());
+    EXPECT_EQ(storage.sessions.front().units.size(), 2U);
+    storage.sessions.front().units[1].state = "blocked";
+    world.driver().wait_no_longer(context);
+    EXPECT_THAT(said, ::testing::ElementsAre(HasSubstr("is not waited for any longer")));
+    EXPECT_EQ(storage.sessions.front().units.size(), 1U);
+    EXPECT_EQ(storage.sessions.back().units.size(), 1U);
+    must(Mode::closed);
+    EXPECT_EQ(storage.sessions.size(), 1U) << "closing goes on from there";
+}
+
 TEST_F(SessionDriver, AUnitThatSomebodyScannedByHandHoldsTheSessionOnlyWhileItIsUsed) {
     must(Mode::open);
     storage.sessions.front().units.push_back({9, "sdy", "running", "OTHER9", "", gib, {"mounted on /mnt"}});

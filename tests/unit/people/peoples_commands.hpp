@@ -1,5 +1,6 @@
-// Whole commands, with members' keys in a plain file in the vault's place, a directory in memory, and a driver for one
-// volume that is mounted while the safe is open. What the tests of this folder share.
+// Whole commands, with members' keys in a plain file in the vault's place, a directory in memory, and drivers for what
+// is there while the safe is open: one volume that is mounted, and what else a test names. What the tests of this
+// folder share.
 #pragma once
 
 #include <fcntl.h>
@@ -127,18 +128,12 @@ class PeoplesCommands : public ::testing::Test {
             .make_drivers =
                 [this](const driver::Setting&) {
                     std::vector<std::unique_ptr<driver::Driver>> drivers;
-                    drivers.push_back(std::make_unique<testing::MemoryDriver>(
-                        world_, std::vector{model::Kind::mount}, [](model::Mode mode) {
-                            const auto there =
-                                mode == model::Mode::open ? model::Presence::present : model::Presence::absent;
-                            return std::vector{model::Resource{.id = mount, .presence = there}};
-                        }));
-                    if (detached_)
+                    for (const model::ResourceId& id : while_open_)
                         drivers.push_back(std::make_unique<testing::MemoryDriver>(
-                            world_, std::vector{model::Kind::session}, [](model::Mode mode) {
+                            world_, std::vector{id.kind}, [id](model::Mode mode) {
                                 const auto there =
                                     mode == model::Mode::open ? model::Presence::present : model::Presence::absent;
-                                return std::vector{model::Resource{.id = session, .presence = there}};
+                                return std::vector{model::Resource{.id = id, .presence = there}};
                             }));
                     return drivers;
                 },
@@ -181,19 +176,20 @@ class PeoplesCommands : public ::testing::Test {
     }
     [[nodiscard]] bool is_mounted() const { return world_.things.contains(mount); }
     void detach() {
-        detached_ = true;
+        while_open_.push_back(session);
         fs::create_directories(state());
     }
     [[nodiscard]] std::string header_text() const { return base::read_file(header(), 1 << 20).value(); }
 
     inline static const model::ResourceId mount{model::Kind::mount, {"vault"}};
     inline static const model::ResourceId session{model::Kind::session, {"vault"}};
+    inline static const model::ResourceId ruleset{model::Kind::ruleset, {"open"}};
     testing::TemporaryDirectory home_;
     std::map<std::string, std::string> words_{
         {"alice", "alice's word"}, {"bob", "bob's word"}, {"carol", "carol's word"}};  // as the directory has them
     bool directory_is_down_ = false;
-    bool detached_ = false;                  // the vault's disk comes by a session
-    mutable std::vector<std::string> told_;  // of headers, reading by reading; empty: without the plugin
+    std::vector<model::ResourceId> while_open_{mount};  // each with a driver of its own
+    mutable std::vector<std::string> told_;             // of headers, reading by reading; empty: without the plugin
     mutable int carried_out_ = 0;
     std::function<void()> while_logging_in_;
     mutable testing::MemoryWorld world_;  // one volume, mounted while the safe is open
