@@ -62,6 +62,10 @@ FirewallShapes::FirewallShapes(const specs::SafeSpec& spec) : spec_(spec) {
     add_directory();
     add_logs();
     for (const specs::RuleSpec& rule : spec.firewall) add_declared(rule);
+    if (!spec.network->users || !spec.network->gateway) return;
+    const End users = end_of("users");
+    cut_off_ = {{"iifname " + users.tap, "ip saddr " + users.address},
+                {"oifname " + users.tap, "ip daddr " + users.address}};
 }
 
 bool FirewallShapes::allow(std::string_view chain, const FirewallRule& rule) const {

@@ -19,11 +19,16 @@ class FirewallShapes {
  public:
     explicit FirewallShapes(const specs::SafeSpec& spec);
 
+    using Tests = std::set<std::string>;
+
     /// Whether a rule may accept what it accepts in this chain.
     [[nodiscard]] bool allow(std::string_view chain, const FirewallRule& rule) const;
 
+    /// What locking drops whole, so that no rule for every mode goes on serving users: what comes from them, what goes
+    /// to them. Empty when there are none.
+    [[nodiscard]] const std::vector<Tests>& cut_off() const { return cut_off_; }
+
  private:
-    using Tests = std::set<std::string>;
     /// What an end of a connection is known by on the bridge; empty: not known.
     struct End {
         std::string tap = {};
@@ -44,6 +49,7 @@ class FirewallShapes {
 
     const specs::SafeSpec& spec_;
     std::map<std::pair<std::string, std::string>, std::vector<Tests>> shapes_;  // by chain and name
+    std::vector<Tests> cut_off_;
 };
 
 }  // namespace safe::verify
