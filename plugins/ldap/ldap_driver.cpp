@@ -13,6 +13,7 @@
 #include "plugins/ldap/entries.hpp"
 #include "plugins/ldap/escaping.hpp"
 #include "plugins/ldap/units.hpp"
+#include "reconciler/base/characters.hpp"
 
 namespace safe::ldap {
 namespace {
@@ -215,7 +216,7 @@ class LdapDriver final : public driver::Driver {
                 found.warnings.push_back(
                     "an entry of the directory bears our mark under a name that nothing of "
                     "ours can have, and is left alone: " +
-                    printable(entry.name));
+                    base::printable(std::string_view(entry.name).substr(0, 200)));
         });
         if (!searched && searched.error().kind == Failure::Kind::missing) return no_unit();
         if (!searched) return std::unexpected(std::move(searched.error()));
@@ -234,12 +235,6 @@ class LdapDriver final : public driver::Driver {
                             "nothing is known of its accounts and none can be made",
                             layout_.base));
         return found;
-    }
-
-    static std::string printable(std::string_view name) {
-        std::string text;
-        for (const char c : name.substr(0, 200)) text += c >= ' ' && c < 127 ? c : '?';
-        return text;
     }
 
     // --- changing
