@@ -174,6 +174,12 @@ void FakeHost::drop_rule(const std::string& chain, const std::string& comment) {
     rules_[chain] = std::move(left);
 }
 
+std::vector<Json> FakeHost::rules(const std::string& chain) const {
+    std::vector<Json> all;
+    for (const Json& one : rules_.at(chain)) all.push_back(one["rule"]);
+    return all;
+}
+
 void FakeHost::compiled_rules(const std::string& chain, const specs::SafeSpec& spec) {
     no_rules(chain);
     nftables::Firewall firewall = nftables::compile(spec, *spec.network);
