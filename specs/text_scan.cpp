@@ -4,62 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
+#include <cstdint>
+
+#include "reconciler/base/characters.hpp"
 
 namespace safe::specs {
 namespace {
-
-struct Character {
-    char32_t code = 0;
-    std::size_t bytes = 0;
-};
-
-/// The character at the start of `text`, which is not empty; nullopt when it is not UTF-8 (RFC 3629: no overlong form,
-/// no surrogate, nothing beyond U+10FFFF).
-std::optional<Character> decode(std::string_view text) {
-    const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = byte(0);
-    if (first < 0x80) return Character{first, 1};
-    const std::size_t bytes = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-    if (first < 0xC2 || first > 0xF4 || text.size() < bytes) return std::nullopt;
-    char32_t code = first & (0xFFU >> (bytes + 1));
-    for (std::size_t i = 1; i < bytes; ++i) {
-        if ((byte(i) & 0xC0U) != 0x80U) return std::nullopt;
-        code = code << 6 | (byte(i) & 0x3FU);
-    }
-    constexpr std::array<char32_t, 5> smallest{0, 0, 0x80, 0x800, 0x10000};
-    if (code < smallest[bytes] || (code >= 0xD800 && code <= 0xDFFF) || code > 0x10FFFF) return std::nullopt;
-    return Character{code, bytes};
-}
-
-struct Range {
-    char32_t first, last;
-    std::string_view what;
-};
-constexpr std::array<Range, 15> refused{{
-    {0x00, 0x00, "a NUL byte"},
-    {0x01, 0x08, "a control character"},
-    {0x0B, 0x0C, "a control character"},
-    {0x0E, 0x1F, "a control character"},
-    {0x7F, 0x9F, "a control character"},
-    {0x061C, 0x061C, "a bidirectional control character"},
-    {0x200B, 0x200B, "an invisible character"},
-    {0x200E, 0x200F, "a bidirectional control character"},
-    {0x2028, 0x2029, "an invisible line break"},
-    {0x202A, 0x202E, "a bidirectional control character"},
-    {0x2060, 0x2064, "an invisible character"},
-    {0x2066, 0x2069, "a bidirectional control character"},
-    {0xFEFF, 0xFEFF, "an invisible character"},
-    {0xFFF9, 0xFFFF, "a character that stands for nothing"},
-    {0xE0000, 0xE007F, "an invisible character"},
-}};
-
-std::string fault_of(char32_t code) {
-    const auto* const range =
-        std::ranges::find_if(refused, [code](const Range& r) { return code >= r.first && code <= r.last; });
-    if (range == refused.end()) return {};
-    return fmt::format("{} (U+{:04X})", range->what, static_cast<std::uint32_t>(code));
-}
 
 /// A carriage return that is not part of a line end moves the cursor back, and what follows hides what was before.
 bool is_lone_return(std::string_view text, std::size_t offset) {
@@ -107,10 +57,11 @@ CharacterFault find_bad_character(std::string_view text) {
             ++offset;
             continue;
         }
-        const auto character = decode(text.substr(offset));
+        const auto character = base::decode_character(text.substr(offset));
         if (!character) return {"invalid UTF-8", offset};
         if (is_lone_return(text, offset)) return {"a carriage return without a line feed", offset};
-        if (std::string fault = fault_of(character->code); !fault.empty()) return {std::move(fault), offset};
+        if (const std::string_view fault = base::fault_of(character->code); !fault.empty())
+            return {fmt::format("{} (U+{:04X})", fault, static_cast<std::uint32_t>(character->code)), offset};
         offset += character->bytes;
     }
     return {};

@@ -7,6 +7,7 @@
 
 #include "plugins/ldap/ldap_lib.hpp"
 #include "plugins/ldap/wiping_memory.hpp"
+#include "reconciler/base/characters.hpp"
 #include "reconciler/driver/secret_source.hpp"
 
 namespace safe::ldap {
@@ -96,11 +97,7 @@ Failure failure_of(LDAP* handle, int code, std::string attempt, std::string obje
     if (handle != nullptr && ldap_get_option(handle, LDAP_OPT_DIAGNOSTIC_MESSAGE, static_cast<void*>(&said)) == 0) {
         const Text text(said);
         // What a server says is for people: bounded, and without characters that a terminal would obey.
-        if (text && *text != '\0') {
-            std::string words;
-            for (const char c : std::string_view(text.get()).substr(0, 200)) words += c >= ' ' && c != 127 ? c : '?';
-            cause += ": " + words;
-        }
+        if (text && *text != '\0') cause += ": " + base::printable(std::string_view(text.get()).substr(0, 200));
     }
     return {kind_of(code), {std::move(attempt), std::move(object), std::move(cause), advice_for(code)}};
 }

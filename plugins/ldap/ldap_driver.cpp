@@ -13,6 +13,7 @@
 #include "plugins/ldap/entries.hpp"
 #include "plugins/ldap/escaping.hpp"
 #include "plugins/ldap/units.hpp"
+#include "reconciler/base/characters.hpp"
 
 namespace safe::ldap {
 namespace {
@@ -215,31 +216,17 @@ class LdapDriver final : public driver::Driver {
                 found.warnings.push_back(
                     "an entry of the directory bears our mark under a name that nothing of "
                     "ours can have, and is left alone: " +
-                    printable(entry.name));
+                    base::printable(std::string_view(entry.name).substr(0, 200)));
         });
-        if (!searched && searched.error().kind == Failure::Kind::missing) return no_unit();
+        if (!searched && searched.error().kind == Failure::Kind::missing) return no_unit(kind);
         if (!searched) return std::unexpected(std::move(searched.error()));
         return found;
     }
 
-    /// The unit is not there yet. Or the server hides it: told apart only by making it, for a directory that was just
-    /// set up has no base either, and an apply makes it.
-    Answer<Found> no_unit() {
-        const Answer<bool> base = shows(*api_, layout_.base);
-        if (!base) return std::unexpected(base.error());
-        Found found;
-        if (!*base)
-            found.warnings.push_back(
-                fmt::format("the directory shows nothing of {}: it is new, or directory.bind may not read it, and then "
-                            "nothing is known of its accounts and none can be made",
-                            layout_.base));
-        return found;
-    }
-
-    static std::string printable(std::string_view name) {
-        std::string text;
-        for (const char c : name.substr(0, 200)) text += c >= ' ' && c < 127 ? c : '?';
-        return text;
+    Answer<Found> no_unit(Kind kind) {
+        Answer<std::vector<std::string>> warnings = judge_missing_unit(*api_, layout_, kind);
+        if (!warnings) return std::unexpected(std::move(warnings.error()));
+        return Found{.observations = {}, .warnings = *std::move(warnings)};
     }
 
     // --- changing
@@ -310,6 +297,9 @@ class LdapDriver final : public driver::Driver {
                           .depth = Query::Depth::below,
                           .filter = all_of({equals("objectClass", of_kind), equals(theirs, number)}),
                           .attributes = {"1.1"}});
+        if (!owners && owners.error().kind == Failure::Kind::missing)
+            return std::unexpected(Failure{Failure::Kind::failed, hidden("look for other owners of its number below",
+                                                                         layout_.base, "the directory hides it")});
         if (!owners) return std::unexpected(owners.error());
         if (owners->empty()) return {};
         return std::unexpected(

@@ -1,5 +1,7 @@
 #include "plugins/ldap/units.hpp"
 
+#include <fmt/format.h>
+
 #include "plugins/ldap/escaping.hpp"
 
 namespace safe::ldap {
@@ -56,6 +58,30 @@ Answer<bool> shows(Api& api, const std::string& name) {
 base::Error hidden(std::string attempt, std::string object, std::string cause) {
     return {std::move(attempt), std::move(object), std::move(cause),
             "apply if it is new; otherwise give directory.bind the rights that examples/directory/access.ldif gives"};
+}
+
+Answer<std::vector<std::string>> judge_missing_unit(Api& api, const Layout& layout, model::Kind kind) {
+    const Answer<bool> base = shows(api, layout.base);
+    if (!base) return std::unexpected(base.error());
+    if (!*base)
+        return std::vector{
+            fmt::format("the directory shows nothing of {}: it is new, or directory.bind may not read it, and then "
+                        "nothing is known of its accounts and none can be made",
+                        layout.base)};
+    if (kind != model::Kind::account) return {};
+    const std::string people = layout.unit(model::Kind::account);
+    const std::string groups = layout.unit(model::Kind::group);
+    const Answer<bool> made = shows(api, groups);
+    if (!made) return std::unexpected(made.error());
+    if (!*made) return {};
+    return std::unexpected(Failure{
+        Failure::Kind::failed,
+        {"list the accounts of", layout.safe,
+         fmt::format("the directory shows {} and no {}: directory.bind may not read it, or somebody has removed it",
+                     groups, people),
+         fmt::format("give directory.bind the rights that examples/directory/access.ldif gives; if {} is gone, make "
+                     "it again, or remove {} too, then apply",
+                     people, groups)}});
 }
 
 Answer<void> make_units(Api& api, const Layout& layout) {

@@ -35,10 +35,6 @@ struct SpecOptions {
 /// Colour when the stream is a terminal that wants it (NO_COLOR, TERM=dumb say no).
 [[nodiscard]] view::Style style_of(int descriptor);
 
-/// What a stranger wrote, such as a header nobody has vouched for, in printable ASCII alone: nothing in it may move the
-/// cursor, or break a JSON document.
-[[nodiscard]] std::string printable(std::string_view text);
-
 /// To standard error, as text or JSON.
 void print_error(const base::Error& error, Format format);
 /// The same, and the exit code that goes with it.

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "reconciler/base/characters.hpp"
+
 namespace safe::cli {
 namespace {
 
@@ -25,11 +27,12 @@ view::Tone tone_of(Verdict verdict) {
     return view::Tone::bad;
 }
 
-/// Names of processes and devices are other people's: nothing of them may steer the terminal.
+/// Names of processes and devices are other people's: nothing of them may steer the terminal. What a program printed
+/// has several lines.
 std::string one_line(std::string text) {
-    std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');
+    std::ranges::replace(text, '\n', ' ');
     while (text.ends_with(' ')) text.pop_back();
-    return text;
+    return base::printable(text);
 }
 
 std::size_t count(const verify::Report& report, Verdict verdict) {

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "reconciler/applying/lock_file.hpp"
+#include "reconciler/base/characters.hpp"
 #include "reconciler/cli/people.hpp"
 #include "reconciler/intent/requests.hpp"
 #include "reconciler/members/header_care.hpp"
@@ -111,7 +112,7 @@ class Desk {
         // In JSON there is one document on the output, at the end: this is for whoever types the password.
         std::FILE* const stream = options_.spec.format == Format::text ? stdout : stderr;
         if (stream == stderr && !passwords_.are_typed()) return;
-        for (const std::string& sentence : told) fmt::print(stream, "{}\n", printable(sentence));
+        for (const std::string& sentence : told) fmt::print(stream, "{}\n", base::printable(sentence));
         static_cast<void>(std::fflush(stream));
     }
 
@@ -152,7 +153,7 @@ class Desk {
 
 ExitCode report(const Result<std::string>& done, Format format) {
     if (!done) return report_error(done.error(), format);
-    print_done(printable(*done), format);
+    print_done(base::printable(*done), format);
     return success;
 }
 
@@ -178,28 +179,28 @@ ExitCode back_up(const HeaderOptions& options, const Surroundings& around) {
 
 void print_text(const std::vector<SeenHeader>& all) {
     for (const SeenHeader& seen : all) {
-        fmt::print("{:<9} {}\n", seen.what, printable(seen.place.string()));
-        fmt::print("          {}\n", printable(seen.verdict));
+        fmt::print("{:<9} {}\n", seen.what, base::printable(seen.place.string()));
+        fmt::print("          {}\n", base::printable(seen.verdict));
         if (!seen.sequence) continue;
         std::string members;
         for (const std::string& member : seen.members) members += (members.empty() ? "" : ", ") + member;
         if (seen.others > 0)
             members += fmt::format("{}{} that no member is named for", members.empty() ? "" : ", and ", seen.others);
-        fmt::print("          sequence {}, UUID {}{}\n", *seen.sequence, printable(seen.uuid),
-                   members.empty() ? "" : "; keyslots: " + printable(members));
+        fmt::print("          sequence {}, UUID {}{}\n", *seen.sequence, base::printable(seen.uuid),
+                   members.empty() ? "" : "; keyslots: " + base::printable(members));
     }
 }
 
 void print_json(const std::string& volume, const std::vector<SeenHeader>& all) {
     Json headers = Json::array();
     for (const SeenHeader& seen : all) {
-        Json one{{"what", seen.what}, {"place", seen.place.string()}, {"verdict", printable(seen.verdict)}};
+        Json one{{"what", seen.what}, {"place", seen.place.string()}, {"verdict", base::printable(seen.verdict)}};
         one["sequence"] = nullptr;
         if (seen.sequence) {
             one["sequence"] = *seen.sequence;
-            one["uuid"] = printable(seen.uuid);
+            one["uuid"] = base::printable(seen.uuid);
             one["members"] = Json::array();
-            for (const std::string& member : seen.members) one["members"].push_back(printable(member));
+            for (const std::string& member : seen.members) one["members"].push_back(base::printable(member));
             one["other_keyslots"] = seen.others;
         }
         headers.push_back(std::move(one));

@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
+#include "reconciler/base/characters.hpp"
 #include "reconciler/cli/people.hpp"
 #include "specs/loader.hpp"
 
@@ -13,7 +13,8 @@ namespace safe::cli {
 
 std::optional<specs::SafeSpec> load(const SpecOptions& options) {
     specs::Loaded loaded = specs::load_file(options.file);
-    for (const specs::Diagnostic& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}\n", to_text(diagnostic));
+    for (const specs::Diagnostic& diagnostic : loaded.diagnostics)
+        fmt::print(stderr, "{}\n", base::printable(to_text(diagnostic)));
     return std::move(loaded.spec);
 }
 
@@ -43,12 +44,6 @@ view::Style style_of(int descriptor) {
     const bool wanted =
         (no_colour == nullptr || *no_colour == '\0') && terminal != nullptr && std::string_view(terminal) != "dumb";
     return {.colour = wanted && ::isatty(descriptor) == 1};
-}
-
-std::string printable(std::string_view text) {
-    std::string safe_text(text);
-    std::ranges::replace_if(safe_text, [](char c) { return c < ' ' || c > '~'; }, '?');
-    return safe_text;
 }
 
 void print_error(const base::Error& error, Format format) {

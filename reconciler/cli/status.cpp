@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "reconciler/applying/rounds.hpp"
+#include "reconciler/base/characters.hpp"
 #include "reconciler/cli/people.hpp"
 #include "reconciler/intent/requests.hpp"
 
@@ -93,7 +94,7 @@ ordered_json json_of(const specs::SafeSpec& spec, const State& state) {
 
 void print_text(const ordered_json& json) {
     const view::Style style = style_of(STDOUT_FILENO);
-    const auto text = [](const ordered_json& value) { return value.get<std::string>(); };
+    const auto text = [](const ordered_json& value) { return base::printable(value.get<std::string>()); };
     fmt::print("safe {}: {}\n", text(json["safe"]), view::paint(view::Tone::strong, text(json["mode"]), style));
     for (const ordered_json& reason : json["reasons"]) fmt::print("  {}\n", text(reason));
     if (json["logins_held"].get<bool>()) fmt::print("  it was closed a moment ago: logins are held\n");
@@ -104,7 +105,8 @@ void print_text(const ordered_json& json) {
         fmt::print("  task    {:<20} of {} until {}\n", text(task["name"]), text(task["owner"]),
                    text(task["deadline"]));
     for (const auto& [name, state] : json["volumes"].items()) fmt::print("  volume  {:<20} {}\n", name, text(state));
-    for (const auto& [name, state] : json["vms"].items()) fmt::print("  vm      {:<20} {}\n", name, text(state));
+    for (const auto& [name, state] : json["vms"].items())
+        fmt::print("  vm      {:<20} {}\n", base::printable(name), text(state));
     const auto count = [&](const char* key) { return json[key].get<std::size_t>(); };
     fmt::print("\n{}\n", count("steps_left") + count("unknown") + count("refusals") == 0
                              ? "nothing left to do"
@@ -138,7 +140,8 @@ ExitCode status(const SpecOptions& options, const Surroundings& around) {
     if (around.stop.stop_requested()) return interrupted;
     const ordered_json json = json_of(*spec, *state);
     if (options.format == Format::json)
-        fmt::print("{}\n", json.dump(2));
+        // Bytes that are no UTF-8 (a cause that a server told) are replaced rather than thrown over.
+        fmt::print("{}\n", json.dump(2, ' ', false, ordered_json::error_handler_t::replace));
     else
         print_text(json);
     return success;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "reconciler/base/characters.hpp"
+
 namespace safe::cli {
 namespace {
 
@@ -13,7 +15,7 @@ std::string duration_text(std::chrono::milliseconds took) {
     return fmt::format("{:.1f} s", static_cast<double>(took.count()) / 1000);
 }
 
-std::string name_of(const model::Step& step) { return step.verb + " " + to_text(step.resource); }
+std::string name_of(const model::Step& step) { return step.verb + " " + base::printable(to_text(step.resource)); }
 
 }  // namespace
 
@@ -29,7 +31,8 @@ void TerminalListener::step_started(const model::Step& step) {
 }
 
 void TerminalListener::step_progress(const model::Step& step, std::string_view line) {
-    print(paint(view::Tone::quiet, fmt::format("  … {}: {}", to_text(step.resource), line), style_));
+    print(paint(view::Tone::quiet,
+                fmt::format("  … {}: {}", base::printable(to_text(step.resource)), base::printable(line)), style_));
 }
 
 void TerminalListener::step_ended(const model::Step& step, const model::Outcome& outcome,
@@ -48,7 +51,8 @@ void TerminalListener::step_ended(const model::Step& step, const model::Outcome&
 }
 
 void TerminalListener::waiting(const model::Held& deferred) {
-    const std::string text = fmt::format("waiting for {}: {}", to_text(deferred.resource), deferred.error.cause);
+    const std::string text =
+        base::printable(fmt::format("waiting for {}: {}", to_text(deferred.resource), deferred.error.cause));
     if (text == waited_for_) return;
     waited_for_ = text;
     print("  … " + text);

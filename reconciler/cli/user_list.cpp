@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdio>
 
+#include "reconciler/base/characters.hpp"
 #include "reconciler/cli/user.hpp"
 
 namespace safe::cli {
@@ -24,7 +25,7 @@ Row row_of(const RollEntry& entry, bool directory_known) {
         directory = !entry.entry              ? "no entry"
                     : entry.entry->generation ? fmt::format("generation {}", *entry.entry->generation)
                                               : "no password";
-    return {printable(entry.user), entry.super ? "super" : "", slots.empty() ? "-" : slots, directory,
+    return {base::printable(entry.user), entry.super ? "super" : "", slots.empty() ? "-" : slots, directory,
             std::string(to_text(entry.state))};
 }
 

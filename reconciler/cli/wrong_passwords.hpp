@@ -11,9 +11,8 @@ class WrongPasswords final : public members::AttemptStore {
  public:
     explicit WrongPasswords(intent::Store& store) : store_(store) {}
 
-    [[nodiscard]] base::Result<members::Attempts> load(std::string_view user, std::string_view source) override;
-    [[nodiscard]] base::Result<void> keep(std::string_view user, std::string_view source,
-                                          const members::Attempts& attempts) override;
+    [[nodiscard]] base::Result<void> change(std::string_view user, std::string_view source,
+                                            const Change& change) override;
 
  private:
     intent::Store& store_;

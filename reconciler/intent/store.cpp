@@ -276,13 +276,18 @@ Result<WrongPasswords> Store::wrong_passwords(std::string_view user, std::string
     return WrongPasswords{static_cast<unsigned>(number(rows->front()[0])), wall_time(rows->front()[1])};
 }
 
-Result<void> Store::keep_wrong_passwords(std::string_view user, std::string_view source, const WrongPasswords& wrong) {
-    return transaction([&] {
-        if (wrong.count == 0)
+Result<void> Store::change_wrong_passwords(std::string_view user, std::string_view source,
+                                           const std::function<WrongPasswords(const WrongPasswords&)>& change) {
+    return transaction([&]() -> Result<void> {
+        const Result<WrongPasswords> kept = wrong_passwords(user, source);
+        if (!kept) return base::fail(kept.error());
+        const WrongPasswords next = change(*kept);
+        if (next == *kept) return {};
+        if (next.count == 0)
             return set("DELETE FROM wrong_password WHERE user=?1 AND source=?2",
                        {std::string(user), std::string(source)});
         return set("INSERT OR REPLACE INTO wrong_password VALUES(?1,?2,?3,?4)",
-                   {std::string(user), std::string(source), std::int64_t{wrong.count}, cell(wrong.last)});
+                   {std::string(user), std::string(source), std::int64_t{next.count}, cell(next.last)});
     });
 }
 

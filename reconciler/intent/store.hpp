@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,9 +70,10 @@ class Store {
 
     // --- wrong passwords
     [[nodiscard]] base::Result<WrongPasswords> wrong_passwords(std::string_view user, std::string_view source);
-    /// A count of 0 forgets the pair.
-    [[nodiscard]] base::Result<void> keep_wrong_passwords(std::string_view user, std::string_view source,
-                                                          const WrongPasswords& wrong);
+    /// In one transaction, which begins before `change` is asked. A count of 0 forgets the pair.
+    [[nodiscard]] base::Result<void> change_wrong_passwords(
+        std::string_view user, std::string_view source,
+        const std::function<WrongPasswords(const WrongPasswords& kept)>& change);
 
  private:
     explicit Store(Database database) : database_(std::move(database)) {}

@@ -1,8 +1,9 @@
 // AttemptStore: where wrong passwords are remembered, per user and source, across restarts and power cuts. Implemented
-// over the intent store; reconciler/members/back_off.hpp decides what follows from it. One process writes at a time.
+// over the intent store; reconciler/members/back_off.hpp decides what follows from it. Several processes may write.
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string_view>
 
 #include "reconciler/base/result.hpp"
@@ -25,13 +26,14 @@ class AttemptStore {
     AttemptStore& operator=(AttemptStore&&) = delete;
     virtual ~AttemptStore() = default;
 
-    /// Zero attempts for a pair that was never kept. `source` is where the password was typed: an address as the
-    /// gateway reports it, or "local".
-    [[nodiscard]] virtual base::Result<Attempts> load(std::string_view user, std::string_view source) = 0;
+    /// Zero attempts for a pair that was never kept; zero wrong ones of the answer forget the pair.
+    using Change = std::function<Attempts(const Attempts& kept)>;
 
-    /// Durable when it returns. `wrong` of 0 forgets the pair.
-    [[nodiscard]] virtual base::Result<void> keep(std::string_view user, std::string_view source,
-                                                  const Attempts& attempts) = 0;
+    /// Reads, changes and keeps as one: nobody comes between, from another process neither, so that of several tries at
+    /// once each sees those before it. Durable when it returns. `source` is where the password was typed: an address as
+    /// the gateway reports it, or "local".
+    [[nodiscard]] virtual base::Result<void> change(std::string_view user, std::string_view source,
+                                                    const Change& change) = 0;
 };
 
 }  // namespace safe::members

@@ -17,29 +17,34 @@ seconds delay_after(unsigned wrong) {
 }
 
 base::Result<void> BackOff::admit(std::string_view user, std::string_view source) {
-    const base::Result<Attempts> attempts = store_.load(user, source);
-    if (!attempts) return base::fail(attempts.error());
-    const seconds delay = delay_after(attempts->wrong);
-    const auto since = now_ - attempts->last;
-    // The last one may lie a little ahead: the store keeps whole seconds.
-    if (delay > seconds(0) && since < delay) {
-        const seconds left = std::min(delay, std::chrono::ceil<seconds>(delay - since));
-        return base::fail({"try a password of", std::string(user),
-                           std::to_string(attempts->wrong) + " wrong ones were typed from " + std::string(source),
-                           "try again in " + std::to_string(left.count()) + " s", base::Error::Kind::refused});
-    }
-    return store_.keep(user, source, {attempts->wrong + 1, now_});
+    seconds left{};
+    unsigned wrong = 0;
+    const base::Result<void> kept = store_.change(user, source, [&](const Attempts& before) -> Attempts {
+        // Asked here and not before: others may have tried while this one waited for the store.
+        const auto now = now_();
+        wrong = before.wrong;
+        const seconds delay = delay_after(wrong);
+        // The last one may lie a little ahead: the store keeps whole seconds.
+        const auto since = std::max(now - before.last, Clock::result_type::duration::zero());
+        if (since >= delay) return {wrong + 1, now};
+        left = std::chrono::ceil<seconds>(delay - since);
+        const bool set_back = before.last > now + seconds(1);
+        return set_back ? Attempts{wrong, now} : before;
+    });
+    if (!kept || left == seconds(0)) return kept;
+    return base::fail({"try a password of", std::string(user),
+                       std::to_string(wrong) + " wrong ones were typed from " + std::string(source),
+                       "try again in " + std::to_string(left.count()) + " s", base::Error::Kind::refused});
 }
 
 base::Result<void> BackOff::was_right(std::string_view user, std::string_view source) {
-    return store_.keep(user, source, {});
+    return store_.change(user, source, [](const Attempts&) { return Attempts{}; });
 }
 
 base::Result<void> BackOff::was_not_tried(std::string_view user, std::string_view source) {
-    base::Result<Attempts> attempts = store_.load(user, source);
-    if (!attempts) return base::fail(attempts.error());
-    if (attempts->wrong == 0) return {};
-    return store_.keep(user, source, {attempts->wrong - 1, attempts->last});
+    return store_.change(user, source, [](const Attempts& before) {
+        return Attempts{before.wrong == 0 ? 0 : before.wrong - 1, before.last};
+    });
 }
 
 }  // namespace safe::members

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string_view>
+#include <utility>
 
 #include "reconciler/members/attempts.hpp"
 
@@ -14,14 +16,14 @@ namespace safe::members {
 /// Lets one password at a time be tried. Not thread-safe; the store is.
 class BackOff {
  public:
-    using Clock = std::chrono::system_clock;
+    using Clock = std::function<std::chrono::system_clock::time_point()>;
 
     /// `store` outlives it.
-    BackOff(AttemptStore& store, Clock::time_point now) : store_(store), now_(now) {}
+    BackOff(AttemptStore& store, Clock now) : store_(store), now_(std::move(now)) {}
 
     /// Asked before a password is tried: counts it as wrong, durably, so that being killed while it is tried forgives
     /// nothing. Refused, and not counted, while the pair must wait; the error says how long. A clock that was set back
-    /// makes nobody wait longer than the delay itself.
+    /// makes nobody wait longer than the delay itself: it begins anew at the first try after that.
     [[nodiscard]] base::Result<void> admit(std::string_view user, std::string_view source);
 
     /// It was the right one: all is forgiven.
@@ -32,7 +34,7 @@ class BackOff {
 
  private:
     AttemptStore& store_;
-    Clock::time_point now_;
+    Clock now_;
 };
 
 }  // namespace safe::members

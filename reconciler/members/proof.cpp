@@ -44,7 +44,7 @@ Result<Proof> prove(const Gate& gate, const VaultHeader& header, std::string_vie
     if (!has_one)
         return base::fail({"prove", std::string(user) + "'s password", "no keyslot of the vault is theirs",
                            "name a member that `safectl user list` shows as enrolled", Error::Kind::refused});
-    BackOff back_off(gate.attempts, gate.now());
+    BackOff back_off(gate.attempts, gate.now);
     if (Result<void> admitted = back_off.admit(user, gate.source); !admitted) return base::fail(admitted.error());
     Result<Keys> keys = derive_keys(password, header.derivation, user);
     if (!keys) return not_tried(back_off, gate, user, keys.error());

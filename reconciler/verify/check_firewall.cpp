@@ -74,6 +74,11 @@ class FirewallJudge {
         if (!lets_no_more_through(sources, {}, false)) return;
         // A goto would not come back to the drop at the end.
         if (!lets_no_more_through("base", {modes.begin(), modes.end()}, true)) return;
+        for (const std::string_view mode : modes)
+            if (!asks_first(*base, mode))
+                return fault("base", fmt::format("a rule may let frames through before {} was asked: no rule that "
+                                                 "always jumps there stands before it",
+                                                 mode));
         lines_.ok(listing("base"), fmt::format("stands, drops by default, {} rules", base->rules.size()));
     }
 
@@ -97,6 +102,26 @@ class FirewallJudge {
             return false;
         }
         return true;
+    }
+
+    /// Base goes through the chain of a mode before it accepts anything but ARP, so that what the mode forbids is
+    /// forbidden to rules for every mode too.
+    [[nodiscard]] static bool asks_first(const FirewallChain& base, std::string_view mode) {
+        const auto jumps = [&](const FirewallRule& rule) { return rule.target == mode && !rule.conditional; };
+        const auto decides = std::ranges::find_if(base.rules, [&](const FirewallRule& rule) {
+            return jumps(rule) || (rule.accepts && rule.comment != "implied/arp");
+        });
+        return decides != base.rules.end() && jumps(*decides);
+    }
+
+    /// The chain drops what comes from users and what goes to them before any of it may leave by another rule.
+    [[nodiscard]] bool cuts_users_off(const FirewallChain& locked) const {
+        return std::ranges::all_of(shapes_.cut_off(), [&](const FirewallShapes::Tests& whole) {
+            const auto decides = std::ranges::find_if(locked.rules, [&](const FirewallRule& rule) {
+                return rule.passes() || (rule.drops && rule.tests == whole);
+            });
+            return decides != locked.rules.end() && !decides->passes();
+        });
     }
 
     /// Names of declared rules in a chain; what is neither declared nor implied is a fault.
@@ -123,6 +148,10 @@ class FirewallJudge {
         }
         if (!missing.empty()) return fault(name, "a declared rule is missing: " + *missing.begin());
         if (count == 0 && must_have_rules(name)) return fault(name, "no rules");
+        if (mode == model::Mode::locked && !cuts_users_off(*found))
+            return fault(name,
+                         "users are not cut off: no rule drops all that comes from them, or all that goes to "
+                         "them, before another lets it through");
         lines_.ok(listing(name), fmt::format("{} rules, {} declared ones among them", count, wanted.size()));
     }
 

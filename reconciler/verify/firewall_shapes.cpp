@@ -27,6 +27,10 @@ std::string text_of(const specs::Cidr& addresses) {
     return fmt::format("{}/{}", to_text(addresses.network()), addresses.prefix);
 }
 
+bool lies_in(const specs::Cidr& inner, const specs::Cidr& outer) {
+    return inner.prefix >= outer.prefix && outer.contains(inner.network());
+}
+
 /// As the listing spells a set.
 std::string one_of(std::string_view field, const std::set<std::string>& values) {
     return fmt::format("{} {}", field, fmt::join(values, ","));
@@ -62,6 +66,10 @@ FirewallShapes::FirewallShapes(const specs::SafeSpec& spec) : spec_(spec) {
     add_directory();
     add_logs();
     for (const specs::RuleSpec& rule : spec.firewall) add_declared(rule);
+    if (!spec.network->users || !spec.network->gateway) return;
+    const End users = *end_of_zone(spec.network->users);
+    cut_off_ = {{"iifname " + users.tap, "ip saddr " + users.address},
+                {"oifname " + users.tap, "ip daddr " + users.address}};
 }
 
 bool FirewallShapes::allow(std::string_view chain, const FirewallRule& rule) const {
@@ -85,13 +93,53 @@ FirewallShapes::End FirewallShapes::end_of(const VmSpec& vm) const {
     return {.tap = specs::tap_of(*spec_.safe, vm.name), .address = to_text(**vm.address)};
 }
 
-/// An address or a network may lie in several places.
-FirewallShapes::End FirewallShapes::end_of(std::string_view word) const {
+/// Behind the gateway's port; nullopt without one, or without such a zone.
+std::optional<FirewallShapes::End> FirewallShapes::end_of_zone(
+    const std::optional<specs::Located<specs::Cidr>>& zone) const {
+    if (!zone || !spec_.network->gateway) return std::nullopt;
+    return End{.tap = specs::tap_of(*spec_.safe, spec_.network->gateway->value), .address = text_of(**zone)};
+}
+
+/// An address or a network may lie in several places: with VMs, behind the gateway, on the hypervisor's side. With VMs
+/// that sleep only in a rule for when they do not.
+std::vector<FirewallShapes::End> FirewallShapes::ends_in(const specs::Cidr& addresses, specs::When when) const {
+    const specs::NetworkSpec& net = *spec_.network;
+    std::vector<End> ends;
+    for (const VmSpec& vm : spec_.vms)
+        if (vm.address && addresses.contains(**vm.address) && (when == specs::When::open || !sleeps(vm)))
+            ends.push_back(end_of(vm));
+    // Of the safe's own network and of zones, nothing but the hypervisor itself is on its side.
+    bool all_known = lies_in(addresses, *net.address);
+    for (const auto* zone : {&net.users, &net.super_users}) {
+        std::optional<End> end = end_of_zone(*zone);
+        if (!end || !(*zone)->value.overlaps(addresses)) continue;
+        const bool whole = lies_in(addresses, (*zone)->value);
+        all_known = all_known || whole;
+        if (whole) end->address = text_of(addresses);
+        ends.push_back(*std::move(end));
+    }
+    if (!all_known)
+        ends.push_back({.mac = specs::mac_of(*spec_.safe, ""), .address = text_of(addresses)});
+    else if (addresses.contains(net.address->address))
+        ends.push_back(hypervisor());
+    return ends;
+}
+
+std::vector<FirewallShapes::End> FirewallShapes::ends_of(std::string_view word, specs::When when) const {
     const auto endpoint = specs::resolve_endpoint(spec_, word);
-    if (!endpoint || endpoint->kind == specs::Endpoint::Kind::address) return {};
-    if (endpoint->kind == specs::Endpoint::Kind::vm) return endpoint->vm->address ? end_of(*endpoint->vm) : End();
-    if (!spec_.network->gateway) return {};
-    return {.tap = specs::tap_of(*spec_.safe, spec_.network->gateway->value), .address = text_of(endpoint->addresses)};
+    if (!endpoint) return {};
+    switch (endpoint->kind) {
+        case specs::Endpoint::Kind::vm:
+            return endpoint->vm->address ? std::vector{end_of(*endpoint->vm)} : std::vector<End>();
+        case specs::Endpoint::Kind::address:
+            return ends_in(endpoint->addresses, when);
+        case specs::Endpoint::Kind::users:
+        case specs::Endpoint::Kind::super_users:
+            break;
+    }
+    const bool users = endpoint->kind == specs::Endpoint::Kind::users;
+    const std::optional<End> end = end_of_zone(users ? spec_.network->users : spec_.network->super_users);
+    return end ? std::vector{*end} : std::vector<End>();
 }
 
 // --- what there is
@@ -187,15 +235,10 @@ void FirewallShapes::add_declared(const specs::RuleSpec& rule) {
                                                                      : "locked";
     std::vector<Service> services;
     for (const auto& service : rule.allow) services.push_back(service.value);
-    const End from = end_of(*rule.from);
-    const End to = end_of(*rule.to);
-    if (!from.tap.empty() || !to.tap.empty()) return add_connection(chain, rule.name, from, to, services);
-    // One of the two is a VM all the same, for only such traffic crosses the bridge.
-    for (const VmSpec& vm : spec_.vms) {
-        const End known{.tap = specs::tap_of(*spec_.safe, vm.name)};
-        add_connection(chain, rule.name, known, {}, services);
-        add_connection(chain, rule.name, {}, known, services);
-    }
+    // What crosses the bridge comes from another port than it goes to, or is the hypervisor's own.
+    for (const End& from : ends_of(*rule.from, *rule.when))
+        for (const End& to : ends_of(*rule.to, *rule.when))
+            if (from.tap != to.tap) add_connection(chain, rule.name, from, to, services);
 }
 
 }  // namespace safe::verify

@@ -1,9 +1,10 @@
 // What the safe's firewall lets through, worked out from the spec once more and without the driver's code: for the name
 // of each accepting rule, what such a rule tests at least. A rule that tests less lets more through, whatever it is
-// called. Of a declared rule between bare addresses only the service, its direction and a VM's port are known here.
+// called.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -19,11 +20,16 @@ class FirewallShapes {
  public:
     explicit FirewallShapes(const specs::SafeSpec& spec);
 
+    using Tests = std::set<std::string>;
+
     /// Whether a rule may accept what it accepts in this chain.
     [[nodiscard]] bool allow(std::string_view chain, const FirewallRule& rule) const;
 
+    /// What locking drops whole, so that no rule for every mode goes on serving users: what comes from them, what goes
+    /// to them. Empty when there are none.
+    [[nodiscard]] const std::vector<Tests>& cut_off() const { return cut_off_; }
+
  private:
-    using Tests = std::set<std::string>;
     /// What an end of a connection is known by on the bridge; empty: not known.
     struct End {
         std::string tap = {};
@@ -32,7 +38,9 @@ class FirewallShapes {
     };
     [[nodiscard]] End hypervisor() const;
     [[nodiscard]] End end_of(const specs::VmSpec& vm) const;
-    [[nodiscard]] End end_of(std::string_view word) const;
+    [[nodiscard]] std::optional<End> end_of_zone(const std::optional<specs::Located<specs::Cidr>>& zone) const;
+    [[nodiscard]] std::vector<End> ends_in(const specs::Cidr& addresses, specs::When when) const;
+    [[nodiscard]] std::vector<End> ends_of(std::string_view word, specs::When when) const;
 
     void add(std::string_view chain, std::string name, Tests tests);
     void add_connection(std::string_view chain, const std::string& name, const End& from, const End& to,
@@ -44,6 +52,7 @@ class FirewallShapes {
 
     const specs::SafeSpec& spec_;
     std::map<std::pair<std::string, std::string>, std::vector<Tests>> shapes_;  // by chain and name
+    std::vector<Tests> cut_off_;
 };
 
 }  // namespace safe::verify

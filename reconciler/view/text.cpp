@@ -4,12 +4,14 @@
 #include <array>
 #include <map>
 
+#include "reconciler/base/characters.hpp"
 #include "reconciler/view/view.hpp"
 
 namespace safe::view {
 namespace {
 
 using base::Error;
+using base::printable;
 using model::Action;
 using model::Branch;
 using model::Change;
@@ -39,19 +41,6 @@ std::string_view symbol_of(Action action) {
             return "-";
     }
     return "?";
-}
-
-/// Nothing that came out of a file or a live system may move the cursor or colour the terminal.
-std::string printable(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7f)
-            out += fmt::format("\\x{:02x}", byte);
-        else
-            out += c;
-    }
-    return out;
 }
 
 std::string plural(std::size_t count, std::string_view noun) {
@@ -124,14 +113,14 @@ struct Widths {
 };
 
 std::string step_lines(const Step& step, const Widths& widths, const Style& style) {
-    std::string line = fmt::format("{} {:<{}}  {:<{}}  {}", symbol_of(step.action), to_text(step.resource),
+    std::string line = fmt::format("{} {:<{}}  {:<{}}  {}", symbol_of(step.action), printable(to_text(step.resource)),
                                    widths.resource, step.verb, widths.verb, printable(step.summary));
     while (line.ends_with(' ')) line.pop_back();
     std::string out = "  " + paint(tone_of(step.action), line, style);
-    if (step.bracket) out += paint(Tone::quiet, fmt::format("  (for {})", to_text(*step.bracket)), style);
+    if (step.bracket) out += paint(Tone::quiet, fmt::format("  (for {})", printable(to_text(*step.bracket))), style);
     if (step.disruption != model::Disruption::none)
         out += paint(Tone::warning, fmt::format("  [{}]", model::to_text(step.disruption)), style);
-    if (step.waits_for) out += paint(Tone::warning, fmt::format("  waits for {}", *step.waits_for), style);
+    if (step.waits_for) out += paint(Tone::warning, fmt::format("  waits for {}", printable(*step.waits_for)), style);
     out += "\n";
     if (step.action == Action::change)
         for (const Change& change : step.changes)
@@ -149,15 +138,15 @@ std::string held_lines(std::string_view title, Tone tone, const std::vector<Held
     if (held.empty()) return "";
     std::string out = "\n" + paint(tone, title, style) + "\n";
     for (const Held& one : held)
-        out += fmt::format("  {}{}  {}\n", to_text(one.resource), one.on ? " on " + to_text(*one.on) : "",
-                           cause_and_advice(one.error));
+        out += fmt::format("  {}{}  {}\n", printable(to_text(one.resource)),
+                           one.on ? " on " + printable(to_text(*one.on)) : "", cause_and_advice(one.error));
     return out;
 }
 
 std::string dormant_line(const Plan& plan, const Style& style) {
     if (plan.dormant.empty()) return "";
     std::string names;
-    for (const Held& one : plan.dormant) names += (names.empty() ? "" : ", ") + to_text(one.resource);
+    for (const Held& one : plan.dormant) names += (names.empty() ? "" : ", ") + printable(to_text(one.resource));
     return "\n" + paint(Tone::quiet, fmt::format("put away while {}: {}", model::to_text(plan.mode), names), style) +
            "\n";
 }
@@ -215,7 +204,7 @@ std::string paint(Tone tone, std::string_view text, const Style& style) {
 std::string plan_text(const Plan& plan, const Style& style) {
     Widths widths;
     for (const Step& step : plan.steps) {
-        widths.resource = std::max(widths.resource, to_text(step.resource).size());
+        widths.resource = std::max(widths.resource, printable(to_text(step.resource)).size());
         widths.verb = std::max(widths.verb, step.verb.size());
     }
     std::string out = header(plan, style);
@@ -226,7 +215,7 @@ std::string plan_text(const Plan& plan, const Style& style) {
     if (!plan.blind.empty()) {
         out += "\n" + paint(Tone::bad, "could not be listed", style) + "\n";
         for (const model::Blind& blind : plan.blind)
-            out += fmt::format("  {}  {}\n", blind.error.object, cause_and_advice(blind.error));
+            out += fmt::format("  {}  {}\n", printable(blind.error.object), cause_and_advice(blind.error));
     }
     out += held_lines("deferred", Tone::warning, plan.deferred, style);
     out += held_lines("blocked", Tone::warning, plan.blocked, style);
@@ -234,7 +223,7 @@ std::string plan_text(const Plan& plan, const Style& style) {
     if (!plan.orphaned.empty()) {
         out +=
             "\n" + paint(Tone::warning, "orphaned: left the file; kept, and still subject to the mode", style) + "\n";
-        for (const model::ResourceId& id : plan.orphaned) out += fmt::format("  {}\n", to_text(id));
+        for (const model::ResourceId& id : plan.orphaned) out += fmt::format("  {}\n", printable(to_text(id)));
     }
     if (!plan.notes.empty()) out += "\n";
     for (const std::string& note : plan.notes) out += paint(Tone::warning, "note: ", style) + printable(note) + "\n";
@@ -260,7 +249,7 @@ std::string skipped_lines(const model::Report& report, const Style& style) {
         });
         if (outcome.what != model::Outcome::What::skipped || !left) continue;
         out += paint(Tone::warning,
-                     fmt::format("  · {} {}  not begun: {}", outcome.verb, to_text(outcome.resource),
+                     fmt::format("  · {} {}  not begun: {}", outcome.verb, printable(to_text(outcome.resource)),
                                  outcome.error ? printable(outcome.error->cause) : ""),
                      style) +
                "\n";

@@ -87,19 +87,46 @@ TEST_F(Hidden, NobodyIsListedFoundOrRemovedWhoCannotBeSeen) {
     }
 }
 
-TEST_F(Hidden, ABaseThatIsNotShownIsSaidAndANewUnitIsNot) {
-    EXPECT_THAT(observed().warnings, ElementsAre(HasSubstr("it is new, or directory.bind may not read it")));
+TEST_F(Hidden, ABaseThatIsNotShownIsSaidAndNothingComesOfTakingItForNew) {
+    const auto is_said = ElementsAre(HasSubstr("it is new, or directory.bind may not read it"));
+    EXPECT_THAT(observed().warnings, is_said);
     set_up();
     EXPECT_THAT(observed().warnings, IsEmpty());
-    const std::string base = PrivateSlapd::base;
-    slapd->ldapmodify("dn: uid=carol,ou=people," + base + "\nchangetype: delete\n\ndn: ou=people," + base +
-                      "\nchangetype: delete\n");
-    const model::Snapshot without_unit = observed();
-    EXPECT_THAT(without_unit.warnings, IsEmpty());
-    EXPECT_TRUE(std::holds_alternative<model::Absent>(without_unit.observations.at(make_id(Kind::account, "carol"))));
-    set_up();
     hide("*");
-    EXPECT_THAT(observed().warnings, ElementsAre(HasSubstr("it is new, or directory.bind may not read it")));
+    EXPECT_THAT(observed().warnings, is_said);
+    const std::string before = slapd->dump();
+    spec.users.clear();
+    EXPECT_FALSE(wanted().empty()) << "the groups, so that an apply always comes to an entry that is there";
+    for (const model::Resource& resource : wanted())
+        EXPECT_THAT(to_text(carry_out(model::Action::add, resource).error()), HasSubstr("the directory hides it"));
+    EXPECT_EQ(slapd->dump(), before);
+}
+
+/// Without users in the file no account is asked for, and "nobody is there" would be the end of it.
+TEST_F(Hidden, PeopleWhoAreHiddenBesideTheirGroupsAreUnknown) {
+    set_up();
+    hide("dn.subtree=\"ou=people," + std::string(PrivateSlapd::base) + "\"");
+    const model::Snapshot snapshot = observed();
+    ASSERT_TRUE(snapshot.enumeration_failed) << "not: there are none";
+    EXPECT_THAT(snapshot.enumeration_failed->cause, HasSubstr("and no ou=people"));
+    EXPECT_TRUE(std::holds_alternative<model::Unknown>(snapshot.observations.at(make_id(Kind::account, "carol"))));
+    EXPECT_TRUE(std::holds_alternative<model::Present>(snapshot.observations.at(make_id(Kind::group, "members"))));
+}
+
+TEST_F(Hidden, UnitsThatAreGoneAreNewAndPeopleAloneAreMadeByWhoeverTookThem) {
+    set_up();
+    const std::string base = PrivateSlapd::base;
+    const auto removed = [](const std::string& name) { return "dn: " + name + "\nchangetype: delete\n\n"; };
+    slapd->ldapmodify(removed("uid=carol,ou=people," + base) + removed("ou=people," + base));
+    EXPECT_TRUE(observed().enumeration_failed);
+    slapd->ldapmodify(removed("cn=members,ou=groups," + base) + removed("cn=super-users,ou=groups," + base) +
+                      removed("ou=groups," + base));
+    const model::Snapshot snapshot = observed();
+    EXPECT_FALSE(snapshot.enumeration_failed);
+    EXPECT_THAT(snapshot.warnings, IsEmpty());
+    EXPECT_TRUE(std::holds_alternative<model::Absent>(snapshot.observations.at(make_id(Kind::account, "carol"))));
+    set_up();
+    EXPECT_TRUE(std::holds_alternative<model::Present>(observed().observations.at(make_id(Kind::account, "carol"))));
 }
 
 }  // namespace

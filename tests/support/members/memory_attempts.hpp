@@ -11,13 +11,14 @@ namespace safe::test {
 
 class MemoryAttempts final : public members::AttemptStore {
  public:
-    base::Result<members::Attempts> load(std::string_view user, std::string_view source) override {
-        return kept_[{std::string(user), std::string(source)}];
-    }
-    base::Result<void> keep(std::string_view user, std::string_view source,
-                            const members::Attempts& attempts) override {
-        kept_[{std::string(user), std::string(source)}] = attempts;
+    base::Result<void> change(std::string_view user, std::string_view source, const Change& change) override {
+        members::Attempts& kept = kept_[{std::string(user), std::string(source)}];
+        kept = change(kept);
         return {};
+    }
+    [[nodiscard]] members::Attempts kept(std::string_view user, std::string_view source) const {
+        const auto found = kept_.find({std::string(user), std::string(source)});
+        return found == kept_.end() ? members::Attempts() : found->second;
     }
 
  private:

@@ -107,10 +107,10 @@ class Commands : public ::testing::Test {
     intent::Store store() const { return intent::Store::open(folder() / "all" / "atlas").value(); }
     /// So many wrong passwords, the last of them a moment ago.
     void count_wrong_passwords(const std::string& user, unsigned count) const {
-        auto kept = store().wrong_passwords(user, "local").value();
-        kept.count = count;
-        kept.last = std::chrono::ceil<std::chrono::seconds>(std::chrono::system_clock::now());
-        ASSERT_TRUE(store().keep_wrong_passwords(user, "local", kept));
+        ASSERT_TRUE(store().change_wrong_passwords(user, "local", [&](const intent::WrongPasswords&) {
+            return intent::WrongPasswords{
+                .count = count, .last = std::chrono::ceil<std::chrono::seconds>(std::chrono::system_clock::now())};
+        }));
     }
 
     /// Exit 4, for that reason, and not a byte of header or directory is another.
@@ -242,7 +242,7 @@ TEST_F(Commands, WhatIsRefusedLeavesHeaderAndDirectoryByteForByte) {
     refused(passwd, lines({bobs_password, "new"}), "try again in");
     count_wrong_passwords("alice", 10);
     refused(enrol("carol"), lines({alices_password, "new"}), "try again in");
-    for (const char* user : {"alice", "bob"}) ASSERT_TRUE(store().keep_wrong_passwords(user, "local", {}));
+    for (const char* user : {"alice", "bob"}) count_wrong_passwords(user, 0);
 
     const auto lock = applying::LockFile::take(folder() / "all" / "atlas" / "lock");
     ASSERT_TRUE(lock) << to_text(lock.error());
@@ -304,7 +304,7 @@ TEST_F(Commands, WrongPasswordsAreRememberedFromOneCommandToTheNext) {
     EXPECT_EQ(waits.code(), 4) << "even the right one must wait";
     EXPECT_THAT(waits.errors, HasSubstr("try again in"));
     EXPECT_EQ(world->both("bob", bobs_password), 1);
-    ASSERT_TRUE(store().keep_wrong_passwords("bob", "local", {}));
+    count_wrong_passwords("bob", 0);
     EXPECT_EQ(safectl({"user", "passwd", "bob", "--password-fd", "9"}, lines({bobs_password, "new"})).code(), 0);
     EXPECT_EQ(store().wrong_passwords("bob", "local")->count, 0U);
 }

@@ -191,10 +191,16 @@ TEST_F(IntentStore, TidyingForgetsOnlyWhatNobodyAsksAbout) {
 
 TEST_F(IntentStore, WrongPasswordsAreCountedForEachPair) {
     const WrongPasswords three{3, at(5s).wall};
-    must(store().keep_wrong_passwords("alice", "192.0.2.1", three));
+    must(store().change_wrong_passwords("alice", "192.0.2.1", [&](const WrongPasswords& kept) {
+        EXPECT_EQ(kept, WrongPasswords{});
+        return three;
+    }));
     EXPECT_EQ(*store().wrong_passwords("alice", "192.0.2.1"), three);
     EXPECT_EQ(*store().wrong_passwords("alice", "local"), WrongPasswords{});
-    must(store().keep_wrong_passwords("alice", "192.0.2.1", {}));
+    must(store().change_wrong_passwords("alice", "192.0.2.1", [&](const WrongPasswords& kept) {
+        EXPECT_EQ(kept, three);
+        return WrongPasswords{};
+    }));
     EXPECT_EQ(store().wrong_passwords("alice", "192.0.2.1")->count, 0U);
 }
 

@@ -20,21 +20,33 @@ TEST(BackOff, GrowsFromNothingToAQuarterOfAnHour) {
 
 TEST(BackOff, IsPerUserAndSource) {
     test::MemoryAttempts store;
-    BackOff back_off(store, std::chrono::system_clock::time_point(std::chrono::hours(1)));
+    BackOff back_off(store, [] { return std::chrono::system_clock::time_point(std::chrono::hours(1)); });
     for (int i = 0; i < 4; ++i) EXPECT_TRUE(back_off.admit("bob", "192.0.2.1"));
     EXPECT_FALSE(back_off.admit("bob", "192.0.2.1"));
     EXPECT_TRUE(back_off.admit("bob", "192.0.2.2"));
     EXPECT_TRUE(back_off.admit("alice", "192.0.2.1"));
 }
 
+TEST(BackOff, AClockThatWasSetBackMakesNobodyWaitLonger) {
+    test::MemoryAttempts store;
+    std::chrono::system_clock::time_point now{std::chrono::days(400)};
+    BackOff back_off(store, [&] { return now; });
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(back_off.admit("alice", "local"));
+    now -= std::chrono::days(1);
+    EXPECT_FALSE(back_off.admit("alice", "local"));
+    now += std::chrono::seconds(3);
+    EXPECT_TRUE(back_off.admit("alice", "local"));
+    EXPECT_EQ(store.kept("alice", "local").wrong, 5U) << "nothing was forgiven";
+}
+
 TEST(BackOff, WhatCouldNotBeTriedDoesNotCount) {
     test::MemoryAttempts store;
-    BackOff back_off(store, std::chrono::system_clock::time_point(std::chrono::hours(1)));
+    BackOff back_off(store, [] { return std::chrono::system_clock::time_point(std::chrono::hours(1)); });
     for (int i = 0; i < 20; ++i) {
         ASSERT_TRUE(back_off.admit("bob", "local"));
         ASSERT_TRUE(back_off.was_not_tried("bob", "local"));
     }
-    EXPECT_EQ(store.load("bob", "local")->wrong, 0U);
+    EXPECT_EQ(store.kept("bob", "local").wrong, 0U);
 }
 
 TEST(Strength, HintsWithoutRepeating) {

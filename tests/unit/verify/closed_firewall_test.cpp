@@ -149,15 +149,54 @@ TEST_F(Closed, ATablePutToSleep) {
 }
 
 TEST_F(Closed, LockedHasItsOwnRulesAndNoOthers) {
-    EXPECT_THAT(found(model::Mode::locked),
-                ElementsAre(HasSubstr("fault firewall: a declared rule is missing: users-to-gateway")));
-    const std::string tap = specs::tap_of("atlas", "gateway");
-    host.rule("locked", "users-to-gateway: tcp/22",
-              as_listed("iifname " + tap + " oifname " + tap +
-                        " ip saddr 10.78.0.0/24 ip daddr 10.77.0.2 tcp dport 22 ct direction original "
-                        "ct state established,new counter accept"));
+    host.compiled_rules("locked", spec);
     EXPECT_THAT(found(model::Mode::locked), IsEmpty());
     EXPECT_THAT(found(), ElementsAre(HasSubstr("while closed")));
+    for (const char* part : {"tcp/22", "tcp/22 replies", "errors", "errors back"})
+        host.drop_rule("locked", std::string("gateway-reports: ") + part);
+    EXPECT_THAT(found(model::Mode::locked),
+                ElementsAre(HasSubstr("fault firewall: a declared rule is missing: gateway-reports")));
+}
+
+/// Rules for every mode would go on serving them.
+TEST_F(Closed, LockedCutsUsersOffInBothDirections) {
+    const std::string tap = specs::tap_of("atlas", "gateway");
+    for (const auto& [name, whole] : std::vector<std::pair<std::string, std::string>>{
+             {"implied/locked-from-users", "iifname " + tap + " ip saddr 10.78.0.0/24 "},
+             {"implied/locked-to-users", "oifname " + tap + " ip daddr 10.78.0.0/24 "}}) {
+        for (const std::string& less : std::vector<std::string>{"", whole + "tcp dport 22 counter drop",
+                                                                "ip daddr 10.78.0.7 counter drop", whole + "counter"}) {
+            host.compiled_rules("locked", spec);
+            host.drop_rule("locked", name);
+            if (!less.empty()) host.first_rule("locked", name, as_listed(less));
+            EXPECT_THAT(found(model::Mode::locked), ElementsAre(HasSubstr("users are not cut off"))) << name << less;
+        }
+        host.compiled_rules("locked", spec);
+        host.drop_rule("locked", name);
+        host.rule("locked", name, as_listed(whole + "counter drop"));
+        EXPECT_THAT(found(model::Mode::locked), ElementsAre(HasSubstr("users are not cut off"))) << "too late";
+        host.drop_rule("locked", name);
+        host.first_rule("locked", name, as_listed(whole + "counter drop"));
+        EXPECT_THAT(found(model::Mode::locked), IsEmpty()) << name;
+    }
+}
+
+/// What a mode forbids it forbids the rules for every mode too.
+TEST_F(Closed, BaseAsksTheModesBeforeItAllowsAnything) {
+    spec.firewall.push_back(spec.firewall.front());
+    spec.firewall.back().name = "always";
+    spec.firewall.back().to = {"192.0.2.80"};
+    spec.firewall.back().when = {specs::When::always};
+    for (const std::string mode : {"storage", "open", "locked"}) {
+        host.compiled_rules("base", spec);
+        EXPECT_THAT(found(), IsEmpty());
+        host.drop_rule("base", "implied/" + mode);
+        EXPECT_THAT(found(), ElementsAre(HasSubstr("before " + mode + " was asked")));
+        host.first_rule("base", "implied/" + mode, as_listed("ip saddr 10.78.0.7 jump " + mode));
+        EXPECT_THAT(found(), ElementsAre(HasSubstr("before " + mode + " was asked")));
+        host.first_rule("base", "", as_listed("jump " + mode));
+        EXPECT_THAT(found(), IsEmpty());
+    }
 }
 
 }  // namespace

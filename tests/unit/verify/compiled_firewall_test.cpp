@@ -9,7 +9,8 @@ namespace safe::verify::test {
 namespace {
 
 using specs::When;
-using ::testing::IsEmpty;
+using ::testing::Contains;
+using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
@@ -61,6 +62,41 @@ TEST_F(Compiled, EveryKindOfEndAndService) {
             spec.firewall.push_back(sample_rule(name + tag, from, to, {"tcp/22", "udp/5000-5010", "icmp"}, when));
     }
     in_order();
+}
+
+/// Each test that the driver's rule makes of a frame is missed when it is not there.
+TEST_F(Compiled, ADeclaredRuleThatTestsLessIsFound) {
+    using safe::test::sample_rule;
+    spec.firewall = {sample_rule("net", "10.77.0.0/24", "10.9.0.1", {"tcp/22"}, When::always),
+                     sample_rule("inside", "10.77.0.4", "10.77.0.2/32", {"icmp"}, When::always),
+                     sample_rule("own", "10.77.0.4", "10.77.0.1", {"udp/53"}, When::always),
+                     sample_rule("behind", "10.78.0.9", "192.0.2.0/24", {"tcp/443"}, When::always),
+                     sample_rule("out", "records", "192.0.2.80", {"tcp/443"}, When::always)};
+    in_order();
+    FakeHost host;
+    for (const char* chain : {"prerouting", "forward", "input", "output", "sources", "base"})
+        host.compiled_rules(chain, spec);
+    const auto faults = [&] {
+        return complaints(verify(host.system(), spec, {"atlas", "/var/lib/safe/atlas"}, model::Mode::closed));
+    };
+    const std::vector<nlohmann::json> rules = host.rules("base");
+    int left_out = 0;
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+        const std::string name = rules[i]["comment"];
+        if (name.starts_with("implied/")) continue;
+        for (std::size_t part = 0; part < rules[i]["expr"].size(); ++part) {
+            if (!rules[i]["expr"][part].contains("match")) continue;
+            host.no_rules("base");
+            for (std::size_t j = 0; j < rules.size(); ++j) {
+                nlohmann::json expression = rules[j]["expr"];
+                if (j == i) expression.erase(part);
+                host.rule("base", rules[j]["comment"], expression.dump());
+            }
+            EXPECT_THAT(faults(), Contains(HasSubstr("more than the spec allows: " + name))) << rules[i]["expr"][part];
+            ++left_out;
+        }
+    }
+    EXPECT_GT(left_out, 100);
 }
 
 TEST_F(Compiled, AddressesOfAnySize) {

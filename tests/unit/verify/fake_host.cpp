@@ -34,7 +34,7 @@ vms:
   desktop: {{ role: workspace, image: desktop.qcow2, memory: 512MiB, cpus: 1, address: 10.77.0.20, mounts: {{ /data: data }} }}
 firewall:
   users-to-desktop: {{ from: users, to: desktop, allow: [tcp/22], when: open }}
-  users-to-gateway: {{ from: users, to: gateway, allow: [tcp/22], when: locked }}
+  gateway-reports: {{ from: gateway, to: 192.0.2.80, allow: [tcp/22], when: locked }}
 )",
                                          suspend);
     specs::Loaded loaded = specs::load_text(text, "safe.yaml");
@@ -165,6 +165,19 @@ void FakeHost::first_rule(const std::string& chain, const std::string& comment, 
     const Json behind = std::exchange(rules_[chain], Json::array());
     rule(chain, comment, expression);
     rules_[chain].insert(rules_[chain].end(), behind.begin(), behind.end());
+}
+
+void FakeHost::drop_rule(const std::string& chain, const std::string& comment) {
+    Json left = Json::array();
+    for (const Json& one : rules_[chain])
+        if (one["rule"]["comment"] != comment) left.push_back(one);
+    rules_[chain] = std::move(left);
+}
+
+std::vector<Json> FakeHost::rules(const std::string& chain) const {
+    std::vector<Json> all;
+    for (const Json& one : rules_.at(chain)) all.push_back(one["rule"]);
+    return all;
 }
 
 void FakeHost::compiled_rules(const std::string& chain, const specs::SafeSpec& spec) {

@@ -47,6 +47,10 @@ class FakeHost {
     void first_rule(const std::string& chain, const std::string& comment, const std::string& expression);
     /// Those that the driver makes of a spec, and no others.
     void compiled_rules(const std::string& chain, const specs::SafeSpec& spec);
+    /// The rule of that name is no more.
+    void drop_rule(const std::string& chain, const std::string& comment);
+    /// As they are listed.
+    [[nodiscard]] std::vector<nlohmann::json> rules(const std::string& chain) const;
     void no_rules(const std::string& chain) { rules_[chain] = nlohmann::json::array(); }
     void no_table() { table_ = false; }
 
