@@ -174,7 +174,9 @@ class MappingDriver final : public driver::Driver {
         const VolumeSpec* volume = ground_.volume(name);
         if (volume == nullptr) return base::fail({"open", "mapping/" + name, "no such volume is declared", ""});
         const VolumeHeader header = ground_.header(*volume);
+        std::unique_lock turn = ground_.turn_at(*volume);
         const Result<Taken> taken = header.take_for_trying();
+        turn.unlock();  // what follows is done with what was taken, and trying a key takes long
         if (!taken) return base::fail(taken.error());
         if (cipher_of(taken->header) != *volume->encryption.cipher ||
             key_bits_of(taken->header) != *volume->encryption.key_size)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -27,6 +28,7 @@ class FakeMapper final : public luks::Api {
         return real_->add_keyslot(image, sponsor, fresh, besides);
     }
     luks::Outcome<std::string> edit(const std::string& image, const luks::Edit& edit) override {
+        if (before_edit) before_edit();
         return real_->edit(image, edit);
     }
 
@@ -69,7 +71,8 @@ class FakeMapper final : public luks::Api {
     std::map<std::string, luks::Mapping> open;
     std::set<std::string> file_systems;  // names of mappings
     std::set<std::string> unmounted;
-    bool able = true;  // may list
+    bool able = true;                             // may list
+    std::function<void()> before_edit = nullptr;  // in the thread that edits
 
  private:
     static std::unexpected<luks::Failure> taken(std::string attempt, const std::string& name) {
