@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
@@ -112,6 +113,16 @@ class SystemApi final : public Api {
         if (!S_ISBLK(status.st_mode))
             return fail({"look at", path.string(), "it is no block device", "remove it, if nobody needs it"});
         return status.st_rdev;
+    }
+
+    Result<bool> suspended(dev_t device) override {
+        const fs::path file = fmt::format("/sys/dev/block/{}:{}/dm/suspended", major(device), minor(device));
+        const base::FileDescriptor opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+        char is = '0';
+        if (!opened && errno == ENOENT) return false;
+        if (!opened || ::read(opened.get(), &is, 1) != 1)
+            return fail({"look at", file.string(), errno_text(errno), "is /sys mounted?"});
+        return is == '1';
     }
 
     Result<Content> content(const fs::path& device) override {

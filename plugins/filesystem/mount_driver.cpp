@@ -139,6 +139,15 @@ Result<MountDriver::Seen> MountDriver::look(const std::string& volume, const std
     Seen seen{.entry = top(entries, places_.mount_point(volume)), .mapping = *mapping};
     seen.ours = seen.entry != nullptr &&
                 (seen.entry->source == places_.mapped(volume) || (seen.mapping && seen.entry->device == *seen.mapping));
+    const std::optional<dev_t> below = seen.ours ? std::optional(seen.entry->device) : std::nullopt;
+    for (const std::optional<dev_t>& device : {below, seen.mapping}) {
+        const Result<bool> suspended = device ? api_->suspended(*device) : Result<bool>(false);
+        if (!suspended) return fail(suspended.error());
+        if (*suspended)
+            return fail({"look at", places_.mount_point(volume).string(), "the device below it is suspended",
+                         fmt::format("`safectl apply` or `safectl close` resumes it; by hand, `dmsetup resume {}`",
+                                     places_.mapping_name(volume))});
+    }
     return seen;
 }
 

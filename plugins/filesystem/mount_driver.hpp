@@ -51,6 +51,7 @@ class MountDriver final : public driver::Driver {
     [[nodiscard]] model::Attributes wanted(const specs::VolumeSpec& volume) const;
     [[nodiscard]] std::vector<Directory> directories(const std::string& volume) const;
 
+    /// An Error while the device is suspended: nothing may be asked of the file system then, nor may it be unmounted.
     base::Result<Seen> look(const std::string& volume, const std::vector<MountEntry>& entries);
     model::Observation observation(const std::string& volume, const std::vector<MountEntry>& entries);
     model::Observation mounted(const std::string& volume, const Seen& seen);

@@ -184,7 +184,8 @@ class ContainerDriver final : public driver::Driver {
         const std::string name = ground_.setting.places.mapping_name(volume.name);
         const Result<std::vector<Mapping>> all = ground_.api->mappings();
         if (!all) return base::fail(all.error());
-        if (std::ranges::find(*all, name, &Mapping::name) == all->end()) return false;
+        const auto mapping = std::ranges::find(*all, name, &Mapping::name);
+        if (mapping == all->end() || mapping->suspended) return false;  // suspended, it would never answer
         return ground_.api->holds_file_system(name);
     }
 

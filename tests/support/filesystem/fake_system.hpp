@@ -32,6 +32,7 @@ class FakeSystem final : public filesystem::Api {
         bool used = false;  // was mounted so that it could be written
         bool write_protected = false;
         std::string label = {};
+        bool suspended = false;
     };
 
     explicit FakeSystem(std::filesystem::path shelf) : shelf_(std::move(shelf)) {}
@@ -59,6 +60,10 @@ class FakeSystem final : public filesystem::Api {
         const auto found = devices.find(path);
         if (found == devices.end()) return std::nullopt;
         return found->second.number;
+    }
+    base::Result<bool> suspended(dev_t device) override {
+        return std::ranges::any_of(
+            devices, [&](const auto& entry) { return entry.second.number == device && entry.second.suspended; });
     }
     base::Result<Content> content(const std::filesystem::path& device) override {
         const auto found = devices.find(device);

@@ -50,12 +50,20 @@ class FakeMapper final : public luks::Api {
     }
     luks::Outcome<void> deactivate(const std::string& name, luks::Closing how) override {
         if (open.contains(name) && !open.at(name).holders.empty()) {
-            if (how == luks::Closing::force) open.at(name).target = "error";
+            if (how == luks::Closing::force) {
+                open.at(name).target = "error";
+                open.at(name).suspended = false;
+            }
             const auto busy = taken("close", name);
             return std::unexpected(busy.error());
         }
         open.erase(name);
         return {};
+    }
+    base::Result<bool> resume(const std::string& name) override {
+        if (wiped.contains(name)) return false;
+        open.at(name).suspended = false;
+        return true;
     }
     base::Result<std::vector<luks::Mapping>> mappings() override {
         if (!able) return base::fail({"list", "the devices of device-mapper", "Permission denied", ""});
@@ -71,6 +79,7 @@ class FakeMapper final : public luks::Api {
     std::map<std::string, luks::Mapping> open;
     std::set<std::string> file_systems;  // names of mappings
     std::set<std::string> unmounted;
+    std::set<std::string> wiped;                  // whose key is gone while they are suspended
     bool able = true;                             // may list
     std::function<void()> before_edit = nullptr;  // in the thread that edits
 
