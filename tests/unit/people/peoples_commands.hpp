@@ -135,10 +135,11 @@ class PeoplesCommands : public ::testing::Test {
                         }));
                     if (detached_)
                         drivers.push_back(std::make_unique<testing::MemoryDriver>(
-                            world_, std::vector{model::Kind::session}, [](model::Mode mode) {
+                            world_, std::vector{model::Kind::session, model::Kind::mapping}, [](model::Mode mode) {
                                 const auto there =
                                     mode == model::Mode::open ? model::Presence::present : model::Presence::absent;
-                                return std::vector{model::Resource{.id = session, .presence = there}};
+                                return std::vector{
+                                    model::Resource{.id = session, .presence = there, .attributes = attached(true)}};
                             }));
                     return drivers;
                 },
@@ -186,6 +187,11 @@ class PeoplesCommands : public ::testing::Test {
     }
     [[nodiscard]] std::string header_text() const { return base::read_file(header(), 1 << 20).value(); }
 
+    static model::Attributes attached(bool is) {
+        model::Attributes attributes;
+        attributes.set("attached", is);
+        return attributes;
+    }
     inline static const model::ResourceId mount{model::Kind::mount, {"vault"}};
     inline static const model::ResourceId session{model::Kind::session, {"vault"}};
     testing::TemporaryDirectory home_;
