@@ -95,6 +95,10 @@ class Api {
     /// Only those that have it mounted in a mount namespace other than ours.
     [[nodiscard]] virtual base::Result<std::vector<std::string>> other_namespaces(dev_t device) = 0;
 
+    /// Whether the file system that is mounted there has given up, as xfs does when it cannot write its log: mounted as
+    /// before, it answers everything with an error.
+    [[nodiscard]] virtual base::Result<bool> shut_down(const std::filesystem::path& target) = 0;
+
     [[nodiscard]] virtual base::Result<Space> space(const std::filesystem::path& target) = 0;
 };
 

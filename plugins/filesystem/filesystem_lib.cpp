@@ -1,4 +1,5 @@
 #include <blkid/blkid.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <libmount/libmount.h>
@@ -30,6 +31,7 @@ using base::Result;
 using Probe = base::UniqueHandle<blkid_struct_probe, blkid_free_probe>;
 using MountTable = base::UniqueHandle<libmnt_table, mnt_unref_table>;
 using MountIterator = base::UniqueHandle<libmnt_iter, mnt_free_iter>;
+using OpenDirectory = base::UniqueHandle<DIR, ::closedir>;
 using MountContext = base::UniqueHandle<libmnt_context, mnt_free_context>;
 
 std::string text_of(const char* text) { return text == nullptr ? std::string() : std::string(text); }
@@ -232,6 +234,15 @@ class SystemApi final : public Api {
     }
 
     Result<std::vector<std::string>> other_namespaces(dev_t device) override { return namespaces_with(device); }
+
+    Result<bool> shut_down(const fs::path& target) override {
+        // Neither statfs(2) nor the options of the mount tell.
+        const OpenDirectory root(::opendir(target.c_str()));
+        if (root) errno = 0;
+        if (root && (::readdir(root.get()) != nullptr || errno == 0)) return false;
+        if (errno == EIO) return true;
+        return fail({"look into", target.string(), errno_text(errno), "see the kernel's log about this file system"});
+    }
 
     Result<Space> space(const fs::path& target) override {
         struct statvfs status{};

@@ -23,6 +23,7 @@ inline constexpr std::string_view device_key = "device";
 inline constexpr std::string_view options_key = "options";
 inline constexpr std::string_view directories_key = "directories";
 inline constexpr std::string_view provisioned_key = "provisioned";
+inline constexpr std::string_view state_key = "state";  // only when there is something to say
 inline constexpr std::string_view elsewhere_key = "only-in-other-namespaces";
 
 class MountDriver final : public driver::Driver {

@@ -303,6 +303,20 @@ TEST_F(MountDriver, ACopyInAnotherNamespaceIsNotCalledClosed) {
     EXPECT_TRUE(bring_about("data", Mode::closed));
 }
 
+TEST_F(MountDriver, AFileSystemThatHasShutDownIsMountedAnewWithEverythingOnItDown) {
+    ASSERT_TRUE(bring_about("vault"));
+    device("vault").shut_down = true;
+    const auto changes = planning::difference(std::get<Present>(seen("vault")).attributes, wanted("vault").attributes);
+    const auto cost = driver->classify(model::Action::change, wanted("vault"), seen("vault"), changes);
+    EXPECT_EQ(cost.verb, "remount");
+    EXPECT_TRUE(cost.dependents_down);
+    ASSERT_TRUE(bring_about("vault"));
+    EXPECT_TRUE(as_wanted("vault"));
+    device("vault").shut_down = true;
+    ASSERT_TRUE(bring_about("vault", Mode::closed));
+    EXPECT_TRUE(as_wanted("vault", Mode::closed));
+}
+
 TEST_F(MountDriver, NothingIsAskedOfASuspendedDeviceWhoeverDoesWaitsForEver) {
     ASSERT_TRUE(bring_about("data"));
     device("data").suspended = true;
