@@ -67,6 +67,10 @@ class Api {
     /// The number of a block device; nullopt when there is nothing at that path.
     [[nodiscard]] virtual base::Result<std::optional<dev_t>> device_of(const std::filesystem::path& path) = 0;
 
+    /// Whether device-mapper holds back whatever is read from this device or written to it: who asks a file system on
+    /// it waits, for as long as it is so, and cannot be killed. False for a device that is not device-mapper's.
+    [[nodiscard]] virtual base::Result<bool> suspended(dev_t device) = 0;
+
     [[nodiscard]] virtual base::Result<Content> content(const std::filesystem::path& device) = 0;
     /// The first `size` bytes.
     [[nodiscard]] virtual base::Result<std::string> start_of(const std::filesystem::path& device, std::size_t size) = 0;
@@ -90,6 +94,10 @@ class Api {
     [[nodiscard]] virtual base::Result<std::vector<std::string>> holders(dev_t device) = 0;
     /// Only those that have it mounted in a mount namespace other than ours.
     [[nodiscard]] virtual base::Result<std::vector<std::string>> other_namespaces(dev_t device) = 0;
+
+    /// Whether the file system that is mounted there has given up, as xfs does when it cannot write its log: mounted as
+    /// before, it answers everything with an error.
+    [[nodiscard]] virtual base::Result<bool> shut_down(const std::filesystem::path& target) = 0;
 
     [[nodiscard]] virtual base::Result<Space> space(const std::filesystem::path& target) = 0;
 };

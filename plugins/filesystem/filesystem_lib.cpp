@@ -1,10 +1,12 @@
 #include <blkid/blkid.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <libmount/libmount.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
@@ -29,6 +31,7 @@ using base::Result;
 using Probe = base::UniqueHandle<blkid_struct_probe, blkid_free_probe>;
 using MountTable = base::UniqueHandle<libmnt_table, mnt_unref_table>;
 using MountIterator = base::UniqueHandle<libmnt_iter, mnt_free_iter>;
+using OpenDirectory = base::UniqueHandle<DIR, ::closedir>;
 using MountContext = base::UniqueHandle<libmnt_context, mnt_free_context>;
 
 std::string text_of(const char* text) { return text == nullptr ? std::string() : std::string(text); }
@@ -112,6 +115,16 @@ class SystemApi final : public Api {
         if (!S_ISBLK(status.st_mode))
             return fail({"look at", path.string(), "it is no block device", "remove it, if nobody needs it"});
         return status.st_rdev;
+    }
+
+    Result<bool> suspended(dev_t device) override {
+        const fs::path file = fmt::format("/sys/dev/block/{}:{}/dm/suspended", major(device), minor(device));
+        const base::FileDescriptor opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+        char is = '0';
+        if (!opened && errno == ENOENT) return false;
+        if (!opened || ::read(opened.get(), &is, 1) != 1)
+            return fail({"look at", file.string(), errno_text(errno), "is /sys mounted?"});
+        return is == '1';
     }
 
     Result<Content> content(const fs::path& device) override {
@@ -221,6 +234,15 @@ class SystemApi final : public Api {
     }
 
     Result<std::vector<std::string>> other_namespaces(dev_t device) override { return namespaces_with(device); }
+
+    Result<bool> shut_down(const fs::path& target) override {
+        // Neither statfs(2) nor the options of the mount tell.
+        const OpenDirectory root(::opendir(target.c_str()));
+        if (root) errno = 0;
+        if (root && (::readdir(root.get()) != nullptr || errno == 0)) return false;
+        if (errno == EIO) return true;
+        return fail({"look into", target.string(), errno_text(errno), "see the kernel's log about this file system"});
+    }
 
     Result<Space> space(const fs::path& target) override {
         struct statvfs status{};

@@ -139,6 +139,15 @@ Result<MountDriver::Seen> MountDriver::look(const std::string& volume, const std
     Seen seen{.entry = top(entries, places_.mount_point(volume)), .mapping = *mapping};
     seen.ours = seen.entry != nullptr &&
                 (seen.entry->source == places_.mapped(volume) || (seen.mapping && seen.entry->device == *seen.mapping));
+    const std::optional<dev_t> below = seen.ours ? std::optional(seen.entry->device) : std::nullopt;
+    for (const std::optional<dev_t>& device : {below, seen.mapping}) {
+        const Result<bool> suspended = device ? api_->suspended(*device) : Result<bool>(false);
+        if (!suspended) return fail(suspended.error());
+        if (*suspended)
+            return fail({"look at", places_.mount_point(volume).string(), "the device below it is suspended",
+                         fmt::format("`safectl apply` or `safectl close` resumes it; by hand, `dmsetup resume {}`",
+                                     places_.mapping_name(volume))});
+    }
     return seen;
 }
 
@@ -166,6 +175,12 @@ Observation MountDriver::mounted(const std::string& volume, const Seen& seen) {
     const bool marked = fs::exists(marker_of(places_, volume), error);
     if (error) return Unknown{{"look at", marker_of(places_, volume).string(), error.message(), "run as root"}};
     present.attributes.set(provisioned_key, !marked);
+    const auto shut_down = api_->shut_down(places_.mount_point(volume));
+    if (!shut_down) return Unknown{shut_down.error()};
+    if (*shut_down) {
+        present.attributes.set(state_key, "shut down");
+        return present;
+    }
     if (const auto inside = directories(volume); !inside.empty())
         present.attributes.set(directories_key, look_at_directories(places_.mount_point(volume), inside));
     return present;
@@ -243,7 +258,7 @@ model::Assessment MountDriver::classify(model::Action action, const model::Resou
                 .disruption = model::Disruption::irreversible,
                 .destroys = fmt::format("everything on the volume {}", resource.id.name())};
     }
-    if (about(access_key) || about(device_key) || about(options_key))
+    if (about(access_key) || about(device_key) || about(options_key) || about(state_key))
         return {.verb = "remount",
                 .summary = std::move(summary),
                 .disruption = model::Disruption::downtime,

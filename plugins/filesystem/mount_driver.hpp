@@ -23,6 +23,7 @@ inline constexpr std::string_view device_key = "device";
 inline constexpr std::string_view options_key = "options";
 inline constexpr std::string_view directories_key = "directories";
 inline constexpr std::string_view provisioned_key = "provisioned";
+inline constexpr std::string_view state_key = "state";  // only when there is something to say
 inline constexpr std::string_view elsewhere_key = "only-in-other-namespaces";
 
 class MountDriver final : public driver::Driver {
@@ -51,6 +52,7 @@ class MountDriver final : public driver::Driver {
     [[nodiscard]] model::Attributes wanted(const specs::VolumeSpec& volume) const;
     [[nodiscard]] std::vector<Directory> directories(const std::string& volume) const;
 
+    /// An Error while the device is suspended: nothing may be asked of the file system then, nor may it be unmounted.
     base::Result<Seen> look(const std::string& volume, const std::vector<MountEntry>& entries);
     model::Observation observation(const std::string& volume, const std::vector<MountEntry>& entries);
     model::Observation mounted(const std::string& volume, const Seen& seen);

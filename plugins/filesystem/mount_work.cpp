@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <thread>
@@ -35,15 +36,17 @@ Result<void> MountDriver::apply(const model::Step& step, const model::Resource& 
     const auto* present = std::get_if<Present>(&observed);
     const bool here = present != nullptr && present->attributes.find(elsewhere_key) == nullptr;
     if (here) {
-        // What a mount is made with differs: it is made anew. Else only what lies in it.
-        for (const std::string_view key : {type_key, access_key, device_key, options_key}) {
+        // What a mount is made with differs, or its file system has given up: it is made anew. Else only what lies in
+        // it.
+        const auto differs = [&](std::string_view key) {
             const auto* is = model::get<std::string>(present->attributes, key);
             const auto* should = model::get<std::string>(resource.attributes, key);
-            if (is == nullptr || should == nullptr || *is == *should) continue;
-            if (auto gone = unmount(volume, context); !gone) return gone;
-            return mount(volume, resource.attributes);
-        }
-        return finish(volume);
+            return is != nullptr && should != nullptr && *is != *should;
+        };
+        const std::array made_with{type_key, access_key, device_key, options_key};
+        if (present->attributes.find(state_key) == nullptr && std::ranges::none_of(made_with, differs))
+            return finish(volume);
+        if (auto gone = unmount(volume, context); !gone) return gone;
     }
     return mount(volume, resource.attributes);
 }

@@ -114,6 +114,7 @@ class ContainerDriver final : public driver::Driver {
         if (volume == nullptr || step.action == model::Action::remove || !step.destroys.empty())
             return base::fail(
                 {step.verb, to_text(resource.id), "this program destroys no volume", "", Error::Kind::refused});
+        const std::unique_lock turn = ground_.turn_at(*volume);
         if (step.action == model::Action::add) return format(*volume, context);
         const VolumeHeader header = ground_.header(*volume);
         if (Result<void> repaired = header.repair(); !repaired) return repaired;
@@ -124,7 +125,7 @@ class ContainerDriver final : public driver::Driver {
     // --- looking
 
     [[nodiscard]] Observation look(const VolumeSpec& volume) const {
-        const Sighting seen = ground_.header(volume).look();
+        const Sighting seen = ground_.look(volume);
         switch (seen.what) {
             case Sighting::What::ours:
                 return present(volume, seen);
@@ -183,7 +184,8 @@ class ContainerDriver final : public driver::Driver {
         const std::string name = ground_.setting.places.mapping_name(volume.name);
         const Result<std::vector<Mapping>> all = ground_.api->mappings();
         if (!all) return base::fail(all.error());
-        if (std::ranges::find(*all, name, &Mapping::name) == all->end()) return false;
+        const auto mapping = std::ranges::find(*all, name, &Mapping::name);
+        if (mapping == all->end() || mapping->suspended) return false;  // suspended, it would never answer
         return ground_.api->holds_file_system(name);
     }
 

@@ -1,7 +1,9 @@
 // The three drivers that luks_driver.hpp puts together, one a kind, and what they share. Each is thread-safe.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,14 +14,26 @@
 
 namespace safe::luks {
 
+/// Steps run side by side, and to look at a header, or to change it, takes several reads and writes with which nobody
+/// else's may mix: one at a time, for each header by itself.
+struct HeaderTurns {
+    std::mutex guard;  // of the map
+    std::map<std::string, std::mutex, std::less<>> by_volume;
+};
+
 /// What every driver here is made of. `setting` refers to a spec and keys that outlive it.
 struct Ground {
     driver::Setting setting;
     std::shared_ptr<Api> api;
+    std::shared_ptr<HeaderTurns> turns = std::make_shared<HeaderTurns>();  // of all that are copied from this one
 
     [[nodiscard]] const specs::VolumeSpec* volume(std::string_view name) const { return setting.spec.volume(name); }
     [[nodiscard]] const specs::VolumeSpec* vault() const { return setting.spec.vault(); }
     [[nodiscard]] VolumeHeader header(const specs::VolumeSpec& volume) const { return {setting.places, volume}; }
+    /// To be held from taking a header until it is put back. Not to be asked for again by who has it, nor by look().
+    [[nodiscard]] std::unique_lock<std::mutex> turn_at(const specs::VolumeSpec& volume) const;
+    /// When it is its turn.
+    [[nodiscard]] Sighting look(const specs::VolumeSpec& volume) const;
     [[nodiscard]] bool is_vault(const specs::VolumeSpec& volume) const {
         return *volume.role == specs::VolumeRole::vault;
     }

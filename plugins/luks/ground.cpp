@@ -15,6 +15,20 @@ std::filesystem::path Ground::key_file(const specs::VolumeSpec& volume) const {
     return setting.places.volume_key(vault()->name, volume.name);
 }
 
+std::unique_lock<std::mutex> Ground::turn_at(const specs::VolumeSpec& volume) const {
+    std::mutex* header = nullptr;
+    {
+        const std::lock_guard lock(turns->guard);
+        header = &turns->by_volume[volume.name];
+    }
+    return std::unique_lock(*header);
+}
+
+Sighting Ground::look(const specs::VolumeSpec& volume) const {
+    const std::unique_lock turn = turn_at(volume);
+    return header(volume).look();
+}
+
 Result<Unlock> Ground::unlock(const specs::VolumeSpec& volume, const Header& header) const {
     if (!is_vault(volume)) {
         if (vault() == nullptr)

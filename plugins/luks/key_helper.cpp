@@ -185,6 +185,7 @@ class HelperApi final : public Api {
         return {};
     }
 
+    Result<bool> resume(const std::string& name) override { return resume_device(name); }
     Result<std::vector<Mapping>> mappings() override { return list_mappings(block_devices_); }
     Result<bool> holds_file_system(const std::string& name) override { return begins_with_file_system(name); }
     Result<bool> mounted(const std::string& name, const fs::path& place) override { return is_mounted(name, place); }

@@ -46,7 +46,7 @@ class KeyslotDriver final : public driver::Driver {
             for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, model::Absent{});
             return snapshot;
         }
-        const Sighting seen = ground_.header(*vault).look();
+        const Sighting seen = ground_.look(*vault);
         for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, judge(seen, id));
         if (!scope.enumerate) return snapshot;
         if (!seen.header || !seen.record) {
@@ -93,6 +93,7 @@ class KeyslotDriver final : public driver::Driver {
         const specs::VolumeSpec* vault = ground_.vault();
         if (vault == nullptr || resource.id.segments.front() != vault->name)
             return base::fail({step.verb, to_text(resource.id), "there is no such vault", "", Error::Kind::refused});
+        const std::unique_lock turn = ground_.turn_at(*vault);
         return revoke(ground_.header(*vault), resource.id);
     }
 

@@ -124,6 +124,9 @@ class Api {
     /// Nothing to do when there is no such mapping. in_use by force too, when the device is there still, without its
     /// key.
     [[nodiscard]] virtual Outcome<void> deactivate(const std::string& name, Closing how) = 0;
+    /// Lets a suspended device go on. false: its key was wiped meanwhile (`cryptsetup luksSuspend`), and it stays as it
+    /// is.
+    [[nodiscard]] virtual base::Result<bool> resume(const std::string& name) = 0;
     /// Every device of device-mapper's.
     [[nodiscard]] virtual base::Result<std::vector<Mapping>> mappings() = 0;
     /// Whether an opened mapping begins with a file system that a volume can have: ext4 or XFS.

@@ -83,6 +83,13 @@ Result<std::string> target_of(const std::string& name) {
     return std::string(type, ::strnlen(type, sizeof question.target.target_type));
 }
 
+Result<bool> resume_device(const std::string& name) {
+    Question question = about(name, 0);
+    const int error = ask(DM_DEV_SUSPEND, question);
+    if (error == EAGAIN) return false;  // crypt_preresume of drivers/md/dm-crypt.c
+    return error == 0 ? Result<bool>(true) : failed("resume", name, error);
+}
+
 Result<void> replace_by_errors(const std::string& name) {
     constexpr const char* attempt = "take the key out of";
     const Result<std::string> target = target_of(name);

@@ -14,6 +14,9 @@ namespace safe::luks {
 /// "crypt", "error": what the device's first target is; empty when it has none, or there is no such device.
 [[nodiscard]] base::Result<std::string> target_of(const std::string& name);
 
+/// Lets a suspended device go on; what had waited is written. false: its key was wiped, and it stays as it is.
+[[nodiscard]] base::Result<bool> resume_device(const std::string& name);
+
 /// Replaces what the device does by errors: the old table goes, and its key with it, whoever has the device open and
 /// whatever became of its storage. Nothing is written out first. Nothing to do when there is no such device. Cut short,
 /// it is done by the next call.

@@ -25,6 +25,7 @@ using specs::VolumeSpec;
 
 constexpr std::array kind_of_mappings{Kind::mapping};
 constexpr std::string_view its_own = "its own";
+constexpr std::string_view suspended = "suspended";
 
 /// Paused guests keep their disks mapped while everything else is put away.
 bool stays_mapped(const specs::SafeSpec& spec, const VolumeSpec& volume) {
@@ -93,9 +94,13 @@ class MappingDriver final : public driver::Driver {
         return snapshot;
     }
 
-    [[nodiscard]] Assessment classify(model::Action action, const Resource& resource, const Observation& /*observed*/,
+    [[nodiscard]] Assessment classify(model::Action action, const Resource& resource, const Observation& observed,
                                       std::span<const model::Change> changes) const override {
         if (action == model::Action::remove) return {.verb = "close", .summary = "its key is wiped"};
+        if (action == model::Action::change && is_suspended(observed))
+            return {.verb = "resume",
+                    .summary = "it is suspended; if its key was wiped, what is unsaved is lost",
+                    .disruption = model::Disruption::downtime};
         const VolumeSpec* volume = ground_.volume(resource.id.name());
         const bool vault = volume != nullptr && ground_.is_vault(*volume);
         Assessment assessment{.verb = action == model::Action::add ? "unlock" : "reopen",
@@ -115,9 +120,10 @@ class MappingDriver final : public driver::Driver {
         return mode == model::Mode::open ? model::Presence::present : model::Presence::absent;
     }
 
-    Result<void> apply(const model::Step& step, const Resource& resource, const Observation& /*observed*/,
+    Result<void> apply(const model::Step& step, const Resource& resource, const Observation& observed,
                        const driver::Context& context) override {
         const std::string& volume = resource.id.name();
+        if (step.action == model::Action::change && is_suspended(observed)) return resume(volume, context);
         if (step.action != model::Action::add)
             if (Result<void> closed = close(volume, context.insistence.force ? Closing::force : Closing::gently);
                 !closed)
@@ -165,16 +171,38 @@ class MappingDriver final : public driver::Driver {
 
     static std::string state_of(const Mapping& mapping) {
         if (mapping.target != "crypt") return mapping.target == "error" ? "closed by force, still held" : "not opened";
-        return mapping.suspended ? "suspended" : "active";
+        return std::string(mapping.suspended ? suspended : "active");
+    }
+
+    static bool is_suspended(const Observation& observed) {
+        const auto* present = std::get_if<model::Present>(&observed);
+        const auto* state = present != nullptr ? model::get<std::string>(present->attributes, "state") : nullptr;
+        return state != nullptr && *state == suspended;
     }
 
     // --- doing
+
+    /// Whatever stands on it is left standing: taking that down would wait for the device.
+    Result<void> resume(const std::string& volume, const driver::Context& context) {
+        const Result<bool> resumed = ground_.api->resume(ground_.setting.places.mapping_name(volume));
+        if (!resumed) return base::fail(resumed.error());
+        if (*resumed) return {};
+        // What waits to be written waits for a key that nobody has; errors let go whoever waits with it.
+        if (Result<void> closed = close(volume, Closing::force); !closed) {
+            Error error = closed.error();
+            error.advice = "apply again: what stands on it is taken down then, and it is opened anew";
+            return base::fail(std::move(error));
+        }
+        return open(volume, context);
+    }
 
     Result<void> open(const std::string& name, const driver::Context& context) {
         const VolumeSpec* volume = ground_.volume(name);
         if (volume == nullptr) return base::fail({"open", "mapping/" + name, "no such volume is declared", ""});
         const VolumeHeader header = ground_.header(*volume);
+        std::unique_lock turn = ground_.turn_at(*volume);
         const Result<Taken> taken = header.take_for_trying();
+        turn.unlock();  // what follows is done with what was taken, and trying a key takes long
         if (!taken) return base::fail(taken.error());
         if (cipher_of(taken->header) != *volume->encryption.cipher ||
             key_bits_of(taken->header) != *volume->encryption.key_size)
@@ -206,6 +234,8 @@ class MappingDriver final : public driver::Driver {
 
     Result<void> close(const std::string& volume, Closing how) {
         const std::string name = ground_.setting.places.mapping_name(volume);
+        if (how == Closing::gently)
+            if (Result<void> awake = let_write(volume); !awake) return awake;
         if (const Outcome<void> closed = ground_.api->deactivate(name, how); !closed)
             return base::fail(still_held(closed.error(), volume, name));
         const Result<std::vector<Mapping>> left = ground_.api->mappings();
@@ -224,6 +254,17 @@ class MappingDriver final : public driver::Driver {
         return {};
     }
 
+    /// Whatever is unsaved above a suspended device can be written, unless its key was wiped; then only force helps
+    /// whom it holds.
+    [[nodiscard]] Result<void> let_write(const std::string& volume) const {
+        const Result<std::vector<Mapping>> all = ground_.api->mappings();
+        if (!all) return base::fail(all.error());
+        const Mapping* mapping = find(*all, volume);
+        if (mapping == nullptr || !mapping->suspended) return {};
+        const Result<bool> resumed = ground_.api->resume(mapping->name);
+        return resumed ? Result<void>() : base::fail(resumed.error());
+    }
+
     [[nodiscard]] Error still_held(const Failure& failure, const std::string& volume, const std::string& name) const {
         Error error = failure.error;
         error.object = "mapping/" + volume;
@@ -232,6 +273,8 @@ class MappingDriver final : public driver::Driver {
         const Mapping* mapping = all ? find(*all, volume) : nullptr;
         if (mapping != nullptr && !mapping->holders.empty())
             error.cause = fmt::format("{} still holds it", fmt::join(mapping->holders, ", "));
+        if (mapping != nullptr && mapping->suspended)
+            error.cause += "; it is suspended and its key was wiped, so what is unsaved can be written no more";
         if (mapping != nullptr && mapping->target == "error")
             error.cause += "; its key is wiped, and whoever holds it reads and writes only errors";
         if (error.advice.empty())

@@ -328,6 +328,7 @@ Result<void> VolumeHeader::repair() const {
     if (good->damage.empty()) return {};
     const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
     if (!device) return base::fail(device.error());
+    if (Result<void> kept = back_up_kept(*good); !kept) return kept;
     if (Result<void> kept = back_up(*good); !kept) return kept;
     return write(*device, *good);
 }

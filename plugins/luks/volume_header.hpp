@@ -1,7 +1,7 @@
 // The header of one volume of the safe, with all that must agree before it is used: the device, the policy, the record.
 // Looking never writes. A header is taken off the device once; what was judged is what is used, and a change is made to
-// that copy, kept (backup, record), and only then written to the device. Thread-safe for different volumes; for one
-// volume, callers let one change at a time happen (the safe's lock file).
+// that copy, kept (backup, record), and only then written to the device. Thread-safe for different volumes; at one
+// volume, callers take turns: programs by the safe's lock file, the drivers of one program by Ground::turn_at().
 #pragma once
 
 #include <memory>

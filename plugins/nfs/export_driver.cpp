@@ -87,7 +87,8 @@ std::string text_of(const Server& server, bool with_helpers) {
 ExportDriver::ExportDriver(const driver::Setting& setting, std::shared_ptr<Api> api)
     : places_(setting.places),
       address_(setting.spec.network ? to_text(setting.spec.network->address->address) : std::string()),
-      api_(std::move(api)) {
+      api_(std::move(api)),
+      served_address_(places_.run_dir() / "nfs") {
     for (const specs::VmSpec& vm : setting.spec.vms)
         if (vm.address) vm_names_[to_text(**vm.address)] = vm.name;
 }
@@ -156,7 +157,9 @@ Result<ExportDriver::Look> ExportDriver::look() {
     if (server->threads == 0) return Look{.tables = {}, .server = *std::move(server)};
     auto tables = api_->tables();
     if (!tables) return fail(tables.error());
-    return Look{*std::move(tables), *std::move(server)};
+    auto served_at = served_address_.read();
+    if (!served_at) return fail(served_at.error());
+    return Look{*std::move(tables), *std::move(server), *std::move(served_at)};
 }
 
 model::Snapshot ExportDriver::observe(const driver::Scope& scope, const driver::Context& /*context*/) {
@@ -181,15 +184,21 @@ model::Snapshot ExportDriver::observe(const driver::Scope& scope, const driver::
     return snapshot;
 }
 
+bool ExportDriver::is_ours(const Look& seen) const {
+    if (is_as_wanted(seen.server)) return true;
+    return !seen.served_at.empty() && seen.server.versions == std::set<std::string>{"4.2"} &&
+           seen.server.listeners.contains(seen.served_at + ":2049");
+}
+
 bool ExportDriver::is_idle(const Look& seen) const {
-    return seen.server.threads > 0 && seen.tables.granted.empty() && is_as_wanted(seen.server);
+    return seen.server.threads > 0 && seen.tables.granted.empty() && is_ours(seen);
 }
 
 /// A server that others need is not stopped.
 void ExportDriver::warn_of_buffers(const Look& seen, model::Snapshot& snapshot) const {
     const std::vector<Export>& granted = seen.tables.granted;
     const auto ours = [&](const Export& one) { return below(one.path, places_.mount_root()); };
-    if (granted.empty() || std::ranges::any_of(granted, ours) || !is_as_wanted(seen.server)) return;
+    if (granted.empty() || std::ranges::any_of(granted, ours) || !is_ours(seen)) return;
     snapshot.warnings.push_back(
         fmt::format("the NFS server goes on running for {}, which is not the safe's: what VMs wrote last may stay in "
                     "its threads' memory; withdraw that export, so that closing the safe stops the server",
@@ -246,11 +255,12 @@ Observation ExportDriver::observation(const std::string& volume, const Look& see
         present.attributes.set(server_key, text_of(seen.server, true));
         return present;
     }
-    if (address_.empty() || is_as_wanted(seen.server)) return Absent{};
+    if (address_.empty() || is_ours(seen)) return Absent{};
     return model::Foreign{
         fmt::format("an NFS server runs here that is not the safe's: {}", text_of(seen.server, false)),
-        fmt::format("stop it (`systemctl disable --now nfs-server`), or give it in the section [nfsd] "
-                    "of /etc/nfs.conf: host={}, vers3=n, vers4.0=n, vers4.1=n; and in [mountd]: manage-gids=n",
+        fmt::format("stop it (`systemctl disable --now nfs-server`, or, when systemd did not start it, `rpc.nfsd 0`), "
+                    "or give it in the section [nfsd] of /etc/nfs.conf: host={}, vers3=n, vers4.0=n, vers4.1=n; and in "
+                    "[mountd]: manage-gids=n",
                     address_)};
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "plugins/nfs/nfs_api.hpp"
+#include "plugins/nfs/served_address.hpp"
 #include "reconciler/driver/driver.hpp"
 #include "reconciler/driver/setting.hpp"
 
@@ -48,6 +49,7 @@ class ExportDriver final : public driver::Driver {
     struct Look {
         Tables tables;
         Server server;
+        std::string served_at = {};  // the address that ServedAddress keeps
     };
 
     [[nodiscard]] std::vector<model::ResourceId> needs_of(const std::string& volume) const;
@@ -59,7 +61,9 @@ class ExportDriver final : public driver::Driver {
     [[nodiscard]] std::string named_clients(const model::Attributes& attributes) const;
 
     base::Result<Look> look();
-    /// As ours would be, and it serves nobody: not another's exports either.
+    /// As ours would be, or as ours was when it began to serve. Besides, somebody else may listen at our port.
+    [[nodiscard]] bool is_ours(const Look& seen) const;
+    /// Ours, and it serves nobody: not another's exports either.
     [[nodiscard]] bool is_idle(const Look& seen) const;
     model::Observation observation(const std::string& volume, const Look& seen);
     [[nodiscard]] std::vector<Export> of_volume(const std::string& volume, const std::vector<Export>& all) const;
@@ -68,6 +72,7 @@ class ExportDriver final : public driver::Driver {
     void warn_of_buffers(const Look& seen, model::Snapshot& snapshot) const;
 
     base::Result<void> serve();
+    base::Result<void> leave_former_address(const Look& seen);
     base::Result<void> rest(const driver::Context& context);
     base::Result<void> give(const std::string& volume, const model::Attributes& wanted, const driver::Context& context);
     base::Result<void> wait_for_flush(const driver::Context& context);
@@ -79,6 +84,7 @@ class ExportDriver final : public driver::Driver {
     std::string address_;                          // empty: the spec has no network
     std::map<std::string, std::string> vm_names_;  // by address
     std::shared_ptr<Api> api_;
+    ServedAddress served_address_;
     std::mutex applying_;  // starting the server is no matter for two at once
 };
 

@@ -28,25 +28,44 @@ Result<void> ExportDriver::apply(const model::Step& step, const model::Resource&
     return give(resource.id.name(), resource.attributes, context);
 }
 
-/// A server that runs is used as it is, if it is what we would have started.
+/// A server that runs is used as it is, if it is what we would have started. One that is ours, but where the safe's
+/// address was before, is started anew.
 Result<void> ExportDriver::serve() {
-    auto server = api_->server();
-    if (!server) return fail(server.error());
-    if (server->threads == 0) {
+    auto seen = look();
+    if (seen && seen->server.threads > 0 && is_ours(*seen) && !seen->server.listeners.contains(address_ + ":2049")) {
+        if (auto left = leave_former_address(*seen); !left) return left;
+        seen = look();
+    }
+    if (!seen) return fail(seen.error());
+    const Server& server = seen->server;
+    if (server.threads == 0) {
         // What a power cut left must not be served by the start of the server.
         auto tables = api_->tables();
         if (!tables) return fail(tables.error());
         std::erase_if(tables->granted, [&](const Export& one) { return !below(one.path, places_.mount_root()); });
         if (!tables->granted.empty())
             if (auto gone = api_->withdraw(tables->granted); !gone) return gone;
-    } else if (!is_as_wanted(*server)) {
-        return fail({"export", "volumes",
-                     fmt::format("an NFS server runs that is not the safe's: {}", text_of(*server, false)),
-                     fmt::format("stop it, or let it serve 4.2 alone on {} alone (/etc/nfs.conf)", address_),
-                     Error::Kind::refused});
+    } else if (!is_as_wanted(server)) {
+        return fail(
+            {"export", "volumes",
+             fmt::format("an NFS server runs that is not as the safe's is: {}", text_of(server, false)),
+             fmt::format("stop it (`rpc.nfsd 0`), or let it serve 4.2 alone on {} alone (/etc/nfs.conf)", address_),
+             Error::Kind::refused});
     }
-    if (server->threads > 0 && server->missing.empty()) return {};
+    if (auto kept = served_address_.keep(address_); !kept) return kept;
+    if (server.threads > 0 && server.missing.empty()) return {};
     return api_->start(address_);
+}
+
+/// Nobody of ours is served there any more: the addresses of the VMs have moved as well.
+Result<void> ExportDriver::leave_former_address(const Look& seen) {
+    for (const Export& one : seen.tables.granted)
+        if (!below(one.path, places_.mount_root()))
+            return fail({"export", "volumes",
+                         fmt::format("the NFS server is still at {}, for it exports {}, which is not the safe's",
+                                     seen.served_at, one.path.string()),
+                         "withdraw that export and apply again", Error::Kind::refused});
+    return api_->stop();
 }
 
 Result<void> ExportDriver::give(const std::string& volume, const model::Attributes& wanted,
@@ -123,7 +142,8 @@ Result<void> ExportDriver::rest(const driver::Context& context) {
     if (!is_idle(*seen)) return {};
     // Nothing that holds up closing: keys that stay would be worse than what is in a packet.
     if (const auto freed = api_->free_packets(); !freed) context.say(to_text(freed.error()));
-    return api_->stop();
+    if (auto stopped = api_->stop(); !stopped) return stopped;
+    return served_address_.forget();
 }
 
 /// Ends what everybody holds who is not among `kept`, for a client that is frozen, or gone, never closes what it has

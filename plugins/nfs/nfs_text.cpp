@@ -126,9 +126,16 @@ std::set<std::string> parse_listeners(std::string_view text) {
         std::string local;
         std::string remote;
         std::string state;
-        fields >> slot >> local >> remote >> state;
+        std::string queues;
+        std::string timer;
+        std::string retransmitted;
+        std::string owner;
+        fields >> slot >> local >> remote >> state >> queues >> timer >> retransmitted >> owner;
         const auto colon = local.find(':');
-        if (state != listening_state || colon == std::string::npos || local.substr(colon + 1) != nfs_port) continue;
+        // The server's own are root's; anybody may listen at the same port of another address.
+        if (state != listening_state || owner != "0" || colon == std::string::npos ||
+            local.substr(colon + 1) != nfs_port)
+            continue;
         found.insert(address_text(local.substr(0, colon)) + ":2049");
     }
     return found;

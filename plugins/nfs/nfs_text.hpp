@@ -20,7 +20,7 @@ namespace safe::nfs {
 /// /proc/fs/nfsd/versions: "-2 +3 +4 -4.0 +4.1 +4.2". "+4" alone is no version of its own when minor ones are listed.
 [[nodiscard]] std::set<std::string> parse_versions(std::string_view text);
 
-/// Addresses that listen on TCP port 2049, of /proc/net/tcp (or tcp6).
+/// Addresses at which root listens on TCP port 2049, of /proc/net/tcp (or tcp6).
 [[nodiscard]] std::set<std::string> parse_listeners(std::string_view text);
 
 /// The address in /proc/fs/nfsd/clients/*/info, without its port; empty when there is none.

@@ -37,13 +37,27 @@ Result<void> Attachment::attach(const specs::SafeSpec& spec) {
         std::ranges::find(desire.resources, model::make_id(model::Kind::session, vault->name), &Resource::id);
     if (session == desire.resources.end()) return {};
     const Observation seen = drivers_.look_at(session->id, {.stop = stop_});
-    if (std::holds_alternative<model::Present>(seen)) return {};
+    const auto* present = std::get_if<model::Present>(&seen);
+    if (present != nullptr && planning::difference(present->attributes, session->attributes).empty()) return {};
     if (const auto* unknown = std::get_if<model::Unknown>(&seen)) return base::fail(unknown->error);
-    if (!std::holds_alternative<model::Absent>(seen))
+    if (present == nullptr && !std::holds_alternative<model::Absent>(seen))
         return base::fail({"attach", to_text(session->id), "something that is not ours is in its place",
                            "look at what `safectl plan` says of it", base::Error::Kind::refused});
+    // What a power cut left of a session, without its disk, is attached anew.
+    if (present != nullptr)
+        if (Result<void> free = must_be_closed(vault->name, *session); !free) return free;
     attached_ = *session;  // from here on: what fails may have attached it all the same
-    return carry_out(Action::add, *session, seen);
+    return carry_out(present != nullptr ? Action::change : Action::add, *session, seen);
+}
+
+Result<void> Attachment::must_be_closed(const std::string& vault, const Resource& session) {
+    const model::ResourceId mapping = model::make_id(model::Kind::mapping, vault);
+    if (drivers_.driver_of(mapping.kind) == nullptr) return {};
+    const Observation seen = drivers_.look_at(mapping, {.stop = stop_});
+    if (std::holds_alternative<model::Absent>(seen)) return {};
+    if (const auto* unknown = std::get_if<model::Unknown>(&seen)) return base::fail(unknown->error);
+    return base::fail({"attach", to_text(session.id), "it is not as it should be, and the vault is open on it",
+                       "put that right first: `safectl apply`", base::Error::Kind::refused});
 }
 
 Result<void> Attachment::give_back() {
@@ -57,18 +71,22 @@ Result<void> Attachment::give_back() {
 }
 
 Result<void> Attachment::carry_out(Action action, const Resource& session, const Observation& observed) {
-    const model::Assessment assessment = drivers_.classify(action, session, observed, {});
+    const auto* present = std::get_if<model::Present>(&observed);
+    const std::vector<model::Change> changes =
+        action == Action::remove
+            ? std::vector<model::Change>{}
+            : planning::difference(present != nullptr ? present->attributes : model::Attributes{}, session.attributes);
+    const model::Assessment assessment = drivers_.classify(action, session, observed, changes);
     model::Plan plan;
     plan.safe = safe_;
     plan.observed.emplace(session.id, digest(observed));
-    plan.steps.push_back(
-        {.resource = session.id,
-         .action = action,
-         .verb = assessment.verb,
-         .summary = assessment.summary,
-         .changes = action == Action::add ? planning::difference({}, session.attributes) : std::vector<model::Change>{},
-         .labels = {},
-         .requires_done = {}});
+    plan.steps.push_back({.resource = session.id,
+                          .action = action,
+                          .verb = assessment.verb,
+                          .summary = assessment.summary,
+                          .changes = changes,
+                          .labels = {},
+                          .requires_done = {}});
     Result<applying::Journal> journal = applying::Journal::open(journal_);
     if (!journal) return base::fail(journal.error());
     if (Result<void> recorded = journal->started(plan); !recorded) return recorded;

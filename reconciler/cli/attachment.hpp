@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "reconciler/applying/executor.hpp"
 #include "reconciler/cli/menu.hpp"
@@ -14,8 +15,9 @@ namespace safe::cli {
 
 class Attachment {
  public:
-    /// Touches nothing where the disk is there already, and where none has to be attached (`file:`, `device:`). `spec`
-    /// outlives it. An Error, with nothing attached, when the disk cannot be had or is not the one on record.
+    /// Touches nothing where the disk is there already, as it should be, and where none has to be attached (`file:`,
+    /// `device:`). `spec` outlives it. An Error, with nothing attached, when the disk cannot be had or is not the one
+    /// on record.
     [[nodiscard]] static base::Result<std::unique_ptr<Attachment>> take(const specs::SafeSpec& spec,
                                                                         const driver::Places& places,
                                                                         const Surroundings& around);
@@ -32,6 +34,8 @@ class Attachment {
  private:
     Attachment(const specs::SafeSpec& spec, const driver::Places& places, const Surroundings& around);
     [[nodiscard]] base::Result<void> attach(const specs::SafeSpec& spec);
+    /// An Error when the vault is open: what stands on its disk is no matter of ours.
+    [[nodiscard]] base::Result<void> must_be_closed(const std::string& vault, const model::Resource& session);
     [[nodiscard]] base::Result<void> carry_out(model::Action action, const model::Resource& session,
                                                const model::Observation& observed);
 

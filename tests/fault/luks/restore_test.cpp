@@ -1,4 +1,5 @@
-// A restore that is killed: the same call again finishes it, and no other change takes away the only good copy.
+// A restore that is killed: the same call again finishes it, and no other change takes away the only good copy; nor
+// does a repair.
 #include "tests/fault/luks/vault_of_three.hpp"
 
 namespace safe::test {
@@ -44,6 +45,25 @@ TEST_F(Restore, NothingIsChangedWhileTheKeptHeaderIsTheLastGoodCopyOfAKey) {
     EXPECT_EQ(changed.error().kind, base::Error::Kind::refused);
     EXPECT_NE(changed.error().advice.find("header restore"), std::string::npos);
     EXPECT_EQ(world.content("vault") == device, true);
+}
+
+TEST_F(VaultOfThree, RepairingACopyOfTheHeaderLosesNoKeyOfWhichOnlyTheKeptHeaderHasAGoodCopy) {
+    const auto [from, to] = area_of("carol");
+    world.scribble("vault", from, std::string(to - from, 'x'));
+    world.scribble("vault", 128 * luks::kibibyte + 4200, "x");  // the second copy of the header
+    const auto repaired = world.apply(VaultWorld::vault_id, model::Action::change);
+    ASSERT_TRUE(repaired) << to_text(repaired.error());
+    EXPECT_EQ(world.header().look().damage, "");
+    ASSERT_FALSE(opens("carol"));
+    std::vector<std::filesystem::path> kept{world.header().store().kept_file()};
+    for (const auto& [sequence, file] : world.header().store().backups()) kept.push_back(file);
+    EXPECT_TRUE(std::ranges::any_of(kept, [&](const std::filesystem::path& file) {
+        const auto image = world.header().take_file(file);
+        if (!image) return false;
+        const luks::Unlock carols{.key = luks::SubKey{&keys.at("carol")},
+                                  .slots = luks::slots_of(image->header, "carol")};
+        return !carols.slots.empty() && world.api->try_key(image->image, carols).has_value();
+    }));
 }
 
 }  // namespace

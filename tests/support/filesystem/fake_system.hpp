@@ -32,6 +32,8 @@ class FakeSystem final : public filesystem::Api {
         bool used = false;  // was mounted so that it could be written
         bool write_protected = false;
         std::string label = {};
+        bool suspended = false;
+        bool shut_down = false;  // its file system, until it is mounted anew
     };
 
     explicit FakeSystem(std::filesystem::path shelf) : shelf_(std::move(shelf)) {}
@@ -59,6 +61,10 @@ class FakeSystem final : public filesystem::Api {
         const auto found = devices.find(path);
         if (found == devices.end()) return std::nullopt;
         return found->second.number;
+    }
+    base::Result<bool> suspended(dev_t device) override {
+        return std::ranges::any_of(
+            devices, [&](const auto& entry) { return entry.second.number == device && entry.second.suspended; });
     }
     base::Result<Content> content(const std::filesystem::path& device) override {
         const auto found = devices.find(device);
@@ -105,6 +111,7 @@ class FakeSystem final : public filesystem::Api {
         if (it.content.name != type || !it.sound || (it.write_protected && !read_only))
             return base::fail({"mount", device.string(), "wrong file system", "look"});
         it.used = it.used || !read_only;
+        it.shut_down = false;
         move_all(on_shelf(it.number), target);
         entries.push_back({.source = device.string(),
                            .device = it.number,
@@ -139,6 +146,13 @@ class FakeSystem final : public filesystem::Api {
         return all;
     }
     base::Result<std::vector<std::string>> other_namespaces(dev_t device) override { return elsewhere[device]; }
+    base::Result<bool> shut_down(const std::filesystem::path& target) override {
+        const auto last = std::find_if(entries.rbegin(), entries.rend(),
+                                       [&](const MountEntry& entry) { return entry.target == target; });
+        return std::ranges::any_of(devices, [&](const auto& entry) {
+            return last != entries.rend() && entry.second.number == last->device && entry.second.shut_down;
+        });
+    }
     base::Result<filesystem::Space> space(const std::filesystem::path& /*target*/) override { return room; }
 
  private:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -27,6 +28,7 @@ class FakeMapper final : public luks::Api {
         return real_->add_keyslot(image, sponsor, fresh, besides);
     }
     luks::Outcome<std::string> edit(const std::string& image, const luks::Edit& edit) override {
+        if (before_edit) before_edit();
         return real_->edit(image, edit);
     }
 
@@ -48,12 +50,20 @@ class FakeMapper final : public luks::Api {
     }
     luks::Outcome<void> deactivate(const std::string& name, luks::Closing how) override {
         if (open.contains(name) && !open.at(name).holders.empty()) {
-            if (how == luks::Closing::force) open.at(name).target = "error";
+            if (how == luks::Closing::force) {
+                open.at(name).target = "error";
+                open.at(name).suspended = false;
+            }
             const auto busy = taken("close", name);
             return std::unexpected(busy.error());
         }
         open.erase(name);
         return {};
+    }
+    base::Result<bool> resume(const std::string& name) override {
+        if (wiped.contains(name)) return false;
+        open.at(name).suspended = false;
+        return true;
     }
     base::Result<std::vector<luks::Mapping>> mappings() override {
         if (!able) return base::fail({"list", "the devices of device-mapper", "Permission denied", ""});
@@ -69,7 +79,9 @@ class FakeMapper final : public luks::Api {
     std::map<std::string, luks::Mapping> open;
     std::set<std::string> file_systems;  // names of mappings
     std::set<std::string> unmounted;
-    bool able = true;  // may list
+    std::set<std::string> wiped;                  // whose key is gone while they are suspended
+    bool able = true;                             // may list
+    std::function<void()> before_edit = nullptr;  // in the thread that edits
 
  private:
     static std::unexpected<luks::Failure> taken(std::string attempt, const std::string& name) {

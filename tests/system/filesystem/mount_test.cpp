@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 #include "plugins/filesystem/holders.hpp"
 #include "plugins/filesystem/provisioning.hpp"
 #include "reconciler/base/process.hpp"
+#include "reconciler/planning/difference.hpp"
 #include "tests/support/filesystem/loop_device.hpp"
 #include "tests/support/filesystem/sample_volumes.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -100,6 +102,12 @@ class MountOnKernel : public ::testing::TestWithParam<unsigned long> {
         return driver->observe({{id}, false}, {}).observations.at(id);
     }
 
+    model::Resource wanted(const std::string& volume) {
+        for (const model::Resource& resource : driver->desire(spec, Mode::open).resources)
+            if (resource.id == make_id(Kind::mount, volume)) return resource;
+        return {};
+    }
+
     base::Result<void> bring_about(const std::string& volume, Mode mode) {
         const auto id = make_id(Kind::mount, volume);
         for (const model::Resource& resource : driver->desire(spec, mode).resources) {
@@ -178,6 +186,34 @@ TEST_P(MountOnKernel, XfsToo) {
     open_new("data");
     ASSERT_TRUE(bring_about("data", Mode::closed));
     ASSERT_TRUE(bring_about("data", Mode::open));
+}
+
+TEST_P(MountOnKernel, AnXfsThatHasShutDownIsMountedAnew) {
+    if (::access("/usr/sbin/mkfs.xfs", X_OK) != 0 && ::access("/sbin/mkfs.xfs", X_OK) != 0)
+        GTEST_SKIP() << "no mkfs.xfs";
+    spec.volumes[1].filesystem = {specs::Filesystem::xfs};
+    open_new("data");
+    const fs::path kept = places.mount_point("data") / "kept";
+    std::ofstream(kept) << "before";
+    ASSERT_EQ(std::system(("sync -f " + kept.string()).c_str()), 0);
+    {
+        // As a log that cannot be written to does it: XFS_IOC_GOINGDOWN without flushing the log.
+        const base::FileDescriptor root(::open(places.mount_point("data").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        std::uint32_t flags = 2;
+        ASSERT_EQ(::ioctl(root.get(), _IOR('X', 125, std::uint32_t), &flags), 0) << base::errno_text(errno);
+    }
+    const model::Observation now = seen("data");
+    const auto* present = std::get_if<Present>(&now);
+    ASSERT_NE(present, nullptr);
+    const std::vector changes = planning::difference(present->attributes, wanted("data").attributes);
+    ASSERT_FALSE(changes.empty()) << "guests get nothing but errors";
+    const model::Assessment assessed = driver->classify(model::Action::change, wanted("data"), now, changes);
+    EXPECT_EQ(assessed.verb, "remount");
+    EXPECT_TRUE(assessed.dependents_down);
+    const auto done = bring_about("data", Mode::open);
+    ASSERT_TRUE(done) << to_text(done.error());
+    EXPECT_TRUE(fs::exists(kept));
+    ASSERT_TRUE(bring_about("data", Mode::closed));
 }
 
 TEST_P(MountOnKernel, MkfsKilledInTheMiddleIsDoneAgain) {

@@ -224,6 +224,7 @@ class Swapper final : public luks::Api {
     luks::Outcome<void> deactivate(const std::string& n, luks::Closing how) override {
         return real_->deactivate(n, how);
     }
+    base::Result<bool> resume(const std::string& name) override { return real_->resume(name); }
     base::Result<std::vector<luks::Mapping>> mappings() override { return real_->mappings(); }
     base::Result<bool> holds_file_system(const std::string& n) override { return real_->holds_file_system(n); }
     base::Result<bool> mounted(const std::string& n, const std::filesystem::path& p) override {

@@ -60,6 +60,7 @@ class CountingApi final : public luks::Api {
     luks::Outcome<void> deactivate(const std::string& name, luks::Closing how) override {
         return counted_->deactivate(name, how);
     }
+    base::Result<bool> resume(const std::string& name) override { return counted_->resume(name); }
     base::Result<std::vector<luks::Mapping>> mappings() override { return counted_->mappings(); }
     base::Result<bool> holds_file_system(const std::string& name) override { return counted_->holds_file_system(name); }
     base::Result<bool> mounted(const std::string& name, const std::filesystem::path& place) override {

@@ -24,6 +24,7 @@ using model::Presence;
 using model::Present;
 using model::ResourceId;
 using test::FakeSystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class MountDriver : public ::testing::Test {
@@ -299,6 +300,44 @@ TEST_F(MountDriver, ACopyInAnotherNamespaceIsNotCalledClosed) {
     ASSERT_TRUE(bring_about("data"));
     EXPECT_TRUE(as_wanted("data"));
     system->elsewhere.clear();
+    EXPECT_TRUE(bring_about("data", Mode::closed));
+}
+
+TEST_F(MountDriver, AFileSystemThatHasShutDownIsMountedAnewWithEverythingOnItDown) {
+    ASSERT_TRUE(bring_about("vault"));
+    device("vault").shut_down = true;
+    const auto changes = planning::difference(std::get<Present>(seen("vault")).attributes, wanted("vault").attributes);
+    const auto cost = driver->classify(model::Action::change, wanted("vault"), seen("vault"), changes);
+    EXPECT_EQ(cost.verb, "remount");
+    EXPECT_TRUE(cost.dependents_down);
+    ASSERT_TRUE(bring_about("vault"));
+    EXPECT_TRUE(as_wanted("vault"));
+    device("vault").shut_down = true;
+    ASSERT_TRUE(bring_about("vault", Mode::closed));
+    EXPECT_TRUE(as_wanted("vault", Mode::closed));
+}
+
+TEST_F(MountDriver, NothingIsAskedOfASuspendedDeviceWhoeverDoesWaitsForEver) {
+    ASSERT_TRUE(bring_about("data"));
+    device("data").suspended = true;
+    const model::Snapshot snapshot = driver->observe({{id("data")}}, {});
+    ASSERT_TRUE(std::holds_alternative<model::Unknown>(snapshot.observations.at(id("data"))));
+    EXPECT_THAT(to_text(std::get<model::Unknown>(snapshot.observations.at(id("data"))).error),
+                AllOf(HasSubstr("is suspended"), HasSubstr("dmsetup resume safe-atlas-data")));
+    EXPECT_THAT(snapshot.warnings, ::testing::IsEmpty()) << "not even how much space is left";
+    const int calls = system->calls;
+    for (const Mode mode : {Mode::closed, Mode::open}) {
+        const auto done = bring_about("data", mode);
+        ASSERT_FALSE(done);
+        EXPECT_THAT(to_text(done.error()), HasSubstr("is suspended"));
+    }
+    EXPECT_EQ(system->calls, calls);
+    device("data").number = makedev(253, 99);  // by another name, the mount stays on the one that is suspended
+    device("data").suspended = false;
+    system->devices["/dev/mapper/renamed"] = {.number = system->entries.back().device, .suspended = true};
+    EXPECT_FALSE(bring_about("data", Mode::closed));
+    EXPECT_EQ(system->calls, calls);
+    system->devices["/dev/mapper/renamed"].suspended = false;
     EXPECT_TRUE(bring_about("data", Mode::closed));
 }
 

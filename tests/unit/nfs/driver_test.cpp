@@ -5,6 +5,7 @@
 #include "reconciler/planning/difference.hpp"
 #include "tests/support/nfs/fake_server.hpp"
 #include "tests/support/nfs/sample_exports.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace safe::nfs {
 namespace {
@@ -66,8 +67,17 @@ class ExportDriver : public ::testing::Test {
         server->content.granted.push_back({path, client, std::move(options)});
     }
 
+    /// Somebody edits the file: network and VMs are in 10.78.0.0/24 now.
+    void move_network() {
+        spec.network->address = {specs::parse_interface_address("10.78.0.1/24").value()};
+        for (specs::VmSpec& vm : spec.vms)
+            vm.address = {specs::parse_ipv4("10.78" + to_text(**vm.address).substr(5)).value()};
+        restart();
+    }
+
     specs::SafeSpec spec = test::sample_exports();
-    driver::Places places{"atlas", "/var/lib/safe/atlas"};
+    testing::TemporaryDirectory directory;
+    driver::Places places{"atlas", "/var/lib/safe/atlas", directory.path()};
     driver::KeyRing keys;
     std::shared_ptr<FakeServer> server = std::make_shared<FakeServer>();
     std::unique_ptr<driver::Driver> driver;
@@ -282,6 +292,57 @@ TEST_F(ExportDriver, AServerOfTheSystemsOwnThatServesAsWantedIsUsed) {
     EXPECT_FALSE(as_wanted("data")) << "nobody answers the kernel";
     ASSERT_TRUE(bring_about("data"));
     EXPECT_TRUE(as_wanted("data"));
+}
+
+TEST_F(ExportDriver, WhenTheNetworkMovesTheServerGoesWithTheLastExportAndStartsAtTheNewAddress) {
+    for (const char* volume : {"data", "reference"}) ASSERT_TRUE(bring_about(volume));
+    move_network();
+    for (const char* volume : {"data", "reference"}) {  // as a bracket does it: all down, then all up
+        const auto withdrawn = bring_about(volume, Mode::closed);
+        ASSERT_TRUE(withdrawn) << to_text(withdrawn.error());
+        EXPECT_TRUE(std::holds_alternative<Absent>(seen(volume)));
+    }
+    EXPECT_EQ(server->state.threads, 0U);
+    for (const char* volume : {"data", "reference"}) {
+        const auto exported = bring_about(volume);
+        ASSERT_TRUE(exported) << to_text(exported.error());
+        EXPECT_TRUE(as_wanted(volume));
+    }
+    EXPECT_EQ(server->state.listeners, std::set<std::string>{"10.78.0.1:2049"});
+}
+
+TEST_F(ExportDriver, ClosingAfterTheFileWasEditedStopsTheServerThatKeepsWhatWasWritten) {
+    ASSERT_TRUE(bring_about("data"));
+    move_network();
+    server->content = {};  // killed between withdrawing and stopping
+    EXPECT_TRUE(std::holds_alternative<Present>(seen("data")));
+    ASSERT_TRUE(bring_about("data", Mode::closed));
+    EXPECT_EQ(server->state.threads, 0U);
+    EXPECT_TRUE(as_wanted("data", Mode::closed));
+    // Who comes after it at that address is nobody we know.
+    server->state = {.threads = 8, .versions = {"4.2"}, .listeners = {"10.77.0.1:2049"}};
+    EXPECT_TRUE(std::holds_alternative<model::Foreign>(seen("data")));
+}
+
+TEST_F(ExportDriver, AServerLeftAtTheAddressBeforeMovesUnlessOthersNeedIt) {
+    ASSERT_TRUE(bring_about("reference"));
+    move_network();
+    by_hand("/srv/pub", "*", {"ro"});
+    const auto needed = bring_about("data");
+    ASSERT_FALSE(needed);
+    EXPECT_THAT(to_text(needed.error()), HasSubstr("still at 10.77.0.1, for it exports /srv/pub"));
+    std::erase_if(server->content.granted, [](const Export& one) { return one.path == "/srv/pub"; });
+    const auto moved = bring_about("data");
+    ASSERT_TRUE(moved) << to_text(moved.error());
+    EXPECT_TRUE(as_wanted("data"));
+    EXPECT_THAT(granted("reference"), IsEmpty()) << "its guests have other addresses by now";
+}
+
+TEST_F(ExportDriver, WhoListensAtThePortOfAnotherAddressDoesNotKeepTheServer) {
+    ASSERT_TRUE(bring_about("data"));
+    server->state.listeners.insert("127.0.0.1:2049");
+    ASSERT_TRUE(bring_about("data", Mode::closed));
+    EXPECT_EQ(server->state.threads, 0U);
 }
 
 TEST_F(ExportDriver, WhatAPowerCutLeftInTheTableIsNotServedAgain) {

@@ -52,15 +52,16 @@ TEST(NfsText, Versions) {
     EXPECT_THAT(parse_versions(""), IsEmpty());
 }
 
-TEST(NfsText, OnlyListenersOfItsPort) {
-    EXPECT_THAT(parse_listeners("  sl  local_address rem_address   st tx_queue\n"
-                                "   0: 01004D0A:0801 00000000:0000 0A 00000000:00000000\n"
-                                "   1: 01004D0A:0016 00000000:0000 0A 00000000:00000000\n"
-                                "   2: 01004D0A:0801 14004D0A:03FF 01 00000000:00000000\n"
-                                "   3: 00000000:0801 00000000:0000 0A 00000000:00000000\n"),
+TEST(NfsText, OnlyListenersOfItsPortAndOfRoot) {
+    EXPECT_THAT(parse_listeners("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+                                "   0: 01004D0A:0801 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0\n"
+                                "   1: 01004D0A:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0\n"
+                                "   2: 01004D0A:0801 14004D0A:03FF 01 00000000:00000000 00:00000000 00000000     0\n"
+                                "   3: 00000000:0801 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0\n"
+                                "   4: 0100007F:0801 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000\n"),
                 ElementsAre("0.0.0.0:2049", "10.77.0.1:2049"));
     EXPECT_THAT(parse_listeners("   0: 00000000000000000000000000000000:0801 "
-                                "00000000000000000000000000000000:0000 0A 0:0\n"),
+                                "00000000000000000000000000000000:0000 0A 0:0 00:0 0 0\n"),
                 ElementsAre("[::]:2049"));
 }
 

@@ -74,10 +74,32 @@ TEST_F(PeoplesCommands, ADiskThatCameThoughAttachingFailedIsTakenAwayAgain) {
 
 TEST_F(PeoplesCommands, ADiskThatIsThereStaysThere) {
     detach();
-    world_.things[session] = {};
+    world_.things[session] = {.attributes = attached(true)};
     EXPECT_EQ(safectl({"user", "passwd", "bob"}, "bob's word\nbob's new word").code, 0);
     EXPECT_TRUE(world_.log.empty());
     EXPECT_TRUE(world_.things.contains(session));
+}
+
+TEST_F(PeoplesCommands, ASessionThatAPowerCutLeftWithoutItsDiskIsAttachedAnewAndTakenAwayAgain) {
+    detach();
+    world_.things[session] = {.attributes = attached(false)};
+    const std::string before = header_text();
+    const Said said = safectl({"user", "passwd", "bob"}, "bob's word\nbob's new word");
+    EXPECT_EQ(said.code, 0) << said.err;
+    EXPECT_THAT(world_.log, ::testing::ElementsAre("change session/vault", "remove session/vault"));
+    EXPECT_NE(header_text(), before);
+}
+
+TEST_F(PeoplesCommands, ASessionThatLostItsDiskUnderAnOpenVaultIsLeftToApply) {
+    detach();
+    world_.things[session] = {.attributes = attached(false)};
+    world_.things[model::make_id(model::Kind::mapping, "vault")] = {};
+    const std::string before = header_text();
+    const Said said = safectl({"user", "passwd", "bob"}, "bob's word\nbob's new word");
+    EXPECT_EQ(said.code, 4) << said.err;
+    EXPECT_THAT(said.err, HasSubstr("safectl apply"));
+    EXPECT_TRUE(world_.log.empty());
+    EXPECT_EQ(header_text(), before);
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ class Locking : public PeoplesCommands {
 };
 
 TEST_F(Locking, PeopleAreCutOffBeforeAnythingElseIsLookedAt) {
-    while_open_.push_back(ruleset);
+    while_open_.push_back({.id = ruleset});
     ASSERT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 0);
     ASSERT_TRUE(world_.things.contains(ruleset));
     world_.on_look = [this](model::Kind kind) {
@@ -43,7 +43,7 @@ TEST_F(Locking, PeopleAreCutOffBeforeAnythingElseIsLookedAt) {
 }
 
 TEST_F(Locking, PeopleAreCutOffAlsoWhileAnotherRunIsInTheWay) {
-    while_open_.push_back(ruleset);
+    while_open_.push_back({.id = ruleset});
     open_with_short_deadlines();
     auto other = applying::LockFile::take(state() / "lock");
     ASSERT_TRUE(other);

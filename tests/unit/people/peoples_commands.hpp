@@ -128,13 +128,17 @@ class PeoplesCommands : public ::testing::Test {
             .make_drivers =
                 [this](const driver::Setting&) {
                     std::vector<std::unique_ptr<driver::Driver>> drivers;
-                    for (const model::ResourceId& id : while_open_)
-                        drivers.push_back(std::make_unique<testing::MemoryDriver>(
-                            world_, std::vector{id.kind}, [id](model::Mode mode) {
-                                const auto there =
+                    for (const model::Resource& thing : while_open_) {
+                        std::vector kinds{thing.id.kind};
+                        if (thing.id == session) kinds.push_back(model::Kind::mapping);  // seen, and not declared
+                        drivers.push_back(
+                            std::make_unique<testing::MemoryDriver>(world_, kinds, [thing](model::Mode mode) {
+                                model::Resource wanted = thing;
+                                wanted.presence =
                                     mode == model::Mode::open ? model::Presence::present : model::Presence::absent;
-                                return std::vector{model::Resource{.id = id, .presence = there}};
+                                return std::vector{wanted};
                             }));
+                    }
                     return drivers;
                 },
             .missing_plugins = [](const specs::SafeSpec&) { return std::vector<model::Refusal>(); },
@@ -176,11 +180,16 @@ class PeoplesCommands : public ::testing::Test {
     }
     [[nodiscard]] bool is_mounted() const { return world_.things.contains(mount); }
     void detach() {
-        while_open_.push_back(session);
+        while_open_.push_back({.id = session, .attributes = attached(true)});
         fs::create_directories(state());
     }
     [[nodiscard]] std::string header_text() const { return base::read_file(header(), 1 << 20).value(); }
 
+    static model::Attributes attached(bool is) {
+        model::Attributes attributes;
+        attributes.set("attached", is);
+        return attributes;
+    }
     inline static const model::ResourceId mount{model::Kind::mount, {"vault"}};
     inline static const model::ResourceId session{model::Kind::session, {"vault"}};
     inline static const model::ResourceId ruleset{model::Kind::ruleset, {"open"}};
@@ -188,8 +197,8 @@ class PeoplesCommands : public ::testing::Test {
     std::map<std::string, std::string> words_{
         {"alice", "alice's word"}, {"bob", "bob's word"}, {"carol", "carol's word"}};  // as the directory has them
     bool directory_is_down_ = false;
-    std::vector<model::ResourceId> while_open_{mount};  // each with a driver of its own
-    mutable std::vector<std::string> told_;             // of headers, reading by reading; empty: without the plugin
+    std::vector<model::Resource> while_open_{{.id = mount}};  // each with a driver of its own
+    mutable std::vector<std::string> told_;  // of headers, reading by reading; empty: without the plugin
     mutable int carried_out_ = 0;
     std::function<void()> while_logging_in_;
     mutable testing::MemoryWorld world_;  // one volume, mounted while the safe is open
