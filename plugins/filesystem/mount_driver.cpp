@@ -39,14 +39,6 @@ std::string read_options(bool nodev, bool noexec, bool nosuid) {
     return fmt::format("{}", fmt::join(set, ", "));
 }
 
-bool has_disk(const specs::VmSpec& vm) { return *vm.role == specs::Role::workspace && vm.image.has_value(); }
-
-/// Guests that are paused in memory keep their disks open.
-bool stays_open(const specs::SafeSpec& spec, const specs::VolumeSpec& volume) {
-    return *volume.role == specs::VolumeRole::disks && spec.suspend && spec.suspend->value == specs::Suspend::ram &&
-           std::ranges::any_of(spec.vms, has_disk);
-}
-
 bool concerns(const model::Change& change, std::string_view key) {
     return !change.path.empty() && change.path.front() == key;
 }
@@ -93,7 +85,7 @@ driver::Desire MountDriver::desire(const specs::SafeSpec& spec, Mode mode) const
     driver::Desire desire;
     for (const specs::VolumeSpec& volume : spec.volumes) {
         model::Resource resource{.id = make_id(Kind::mount, volume.name), .needs = {mapping_of(volume.name)}};
-        if (mode == Mode::open || stays_open(spec, volume)) {
+        if (mode == Mode::open || driver::Places::stays_open(spec, volume)) {
             resource.presence = Presence::present;
             resource.attributes = wanted(volume);
         }

@@ -45,14 +45,6 @@ std::optional<Address> address_in(const model::Attributes& attributes) {
     return Address{{*portal, *target}, static_cast<std::uint32_t>(*lun)};
 }
 
-/// Under `suspend: ram` guests are paused in memory, and the disks they hold open stay attached.
-bool stays_when_closed(const specs::SafeSpec& spec, const specs::VolumeSpec& volume) {
-    if (*volume.role != specs::VolumeRole::disks || !spec.suspend || **spec.suspend != specs::Suspend::ram)
-        return false;
-    return std::ranges::any_of(
-        spec.vms, [](const specs::VmSpec& vm) { return *vm.role == specs::Role::workspace && vm.image.has_value(); });
-}
-
 class IscsiDriver final : public driver::Driver {
  public:
     IscsiDriver(const driver::Setting& setting, std::unique_ptr<Prober> prober, std::unique_ptr<Host> host,
@@ -74,7 +66,7 @@ class IscsiDriver final : public driver::Driver {
             Resource resource{make_id(Kind::session, volume.name)};
             // In every mode: what is put away is brought up for a moment when something on it must be done.
             resource.attributes = attributes_of(address_of(*volume.iscsi), true, true);
-            if (mode == Mode::open || stays_when_closed(spec, volume)) resource.presence = Presence::present;
+            if (mode == Mode::open || driver::Places::stays_open(spec, volume)) resource.presence = Presence::present;
             desire.resources.push_back(std::move(resource));
         }
         return desire;

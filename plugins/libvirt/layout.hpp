@@ -37,6 +37,7 @@ struct Keep {
     std::string disks_volume = {};
     std::filesystem::path disks_mount = {};
     std::filesystem::path disks = {};        // below disks_mount
+    bool disks_stay = false;                 // open in every mode, under guests that are paused
     std::set<std::string> workspaces = {};   // the declared VMs of that role
     std::uint64_t memory_of_workspaces = 0;  // what saving all of them takes at most, in bytes
     std::filesystem::path mounts = {};       // below which volumes are mounted, and exported under the same path

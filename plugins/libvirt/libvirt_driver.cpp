@@ -27,6 +27,7 @@ Keep keep_of(const driver::Setting& setting) {
         keep.disks_volume = disks->name;
         keep.disks_mount = places.mount_point(disks->name);
         keep.disks = places.workspace_disks(setting.spec);
+        keep.disks_stay = driver::Places::stays_open(setting.spec, *disks);
     }
     keep.mounts = places.mount_root();
     for (const specs::VmSpec& vm : setting.spec.vms) {

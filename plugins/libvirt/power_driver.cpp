@@ -90,7 +90,7 @@ class PowerDriver final : public driver::Driver {
         // Only a change below takes down a guest that is wanted; any other is wanted asleep.
         if (action == model::Action::remove)
             return resource.presence == Presence::present ? Assessment{.verb = "shut off", .summary = ""}
-                                                          : classify_sleep(observed);
+                                                          : classify_sleep(resource.id.name(), observed);
         if (action == model::Action::add) return classify_start(resource, observed);
         const auto* present = std::get_if<model::Present>(&observed);
         const Way way = present != nullptr ? way_to(present->attributes, resource.attributes) : Way::restart;
@@ -102,8 +102,10 @@ class PowerDriver final : public driver::Driver {
             case Way::nothing:
                 break;
         }
-        if (const std::string* slept = suspended(observed); slept != nullptr && *slept == on_disk)
+        const std::string* slept = suspended(observed);
+        if (slept != nullptr && *slept == on_disk)
             return {.verb = "resume", .summary = "its memory is back from the vault"};
+        if (slept != nullptr && *slept == in_ram) return {.verb = "resume", .summary = "from ram"};
         return {.verb = "resume", .summary = "somebody paused it", .disruption = Disruption::live};
     }
 
@@ -122,11 +124,28 @@ class PowerDriver final : public driver::Driver {
         else if (step.bracket)
             done = switch_.shut_off(resource.id, context);
         else
-            done = switch_.suspend(resource.id, suspend_, context);
+            done = switch_.suspend(resource.id, way_of(resource.id.name()), context);
         return done ? done : base::fail(about(done.error(), resource.id));
     }
 
  private:
+    /// What left the file sleeps in the vault where there is one: no volume stays open for it, nor does the spec have
+    /// to say how guests sleep.
+    [[nodiscard]] specs::Suspend way_of(const std::string& vm) const {
+        const Keep& keep = layout_.keep();
+        return keep.vault.empty() || keep.workspaces.contains(vm) ? suspend_ : specs::Suspend::disk;
+    }
+
+    /// Asleep in RAM by an earlier spec, with its disk on a volume that this one closes: it is not done with, or the
+    /// volume would be cut from under it.
+    [[nodiscard]] bool loses_its_ground(const Found& found) const {
+        const model::Value* disk = found.seen.hardware.find("disk");
+        if (way_of(found.owner.vm) != specs::Suspend::disk || layout_.keep().disks_stay || disk == nullptr ||
+            disk->branch() == nullptr)
+            return false;
+        return std::filesystem::path(text_of(*disk->branch(), "file")).parent_path() == layout_.keep().disks;
+    }
+
     [[nodiscard]] std::vector<ResourceId> needs(const std::string& vm, bool on_network) const {
         std::vector<ResourceId> needs{make_id(model::Kind::vm, vm)};
         if (!on_network) return needs;
@@ -150,9 +169,9 @@ class PowerDriver final : public driver::Driver {
         return present != nullptr ? model::get<std::string>(present->facts, "suspended") : nullptr;
     }
 
-    [[nodiscard]] Assessment classify_sleep(const Observation& observed) const {
+    [[nodiscard]] Assessment classify_sleep(const std::string& vm, const Observation& observed) const {
         const std::string* begun = suspended(observed);
-        if (suspend_ == specs::Suspend::disk || (begun != nullptr && *begun == on_disk))
+        if (way_of(vm) == specs::Suspend::disk || (begun != nullptr && *begun == on_disk))
             return {.verb = "suspend", .summary = "to disk, in the vault"};
         return {.verb = "suspend", .summary = "in RAM", .keeps_ground = true};
     }
@@ -188,7 +207,12 @@ class PowerDriver final : public driver::Driver {
         if (found == nullptr) return model::Absent{};
         const bool in_memory = found->seen.suspended && found->seen.suspended->in == in_ram;
         if (!found->domain.active) return asleep_or_off(*found);
-        if (found->domain.paused && in_memory) {
+        if (found->domain.paused && in_memory && loses_its_ground(*found)) {
+            warnings.push_back(fmt::format(
+                "{} sleeps in RAM, on a volume that closes now: open the safe, and the next close saves its "
+                "memory; closed without that, it loses it",
+                to_text(make_id(model::Kind::power, vm))));
+        } else if (found->domain.paused && in_memory) {
             if (suspend_ == specs::Suspend::disk)
                 warnings.push_back(
                     fmt::format("{} sleeps in RAM: suspend: disk takes effect at the next close, and what its disk "

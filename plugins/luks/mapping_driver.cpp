@@ -27,14 +27,6 @@ constexpr std::array kind_of_mappings{Kind::mapping};
 constexpr std::string_view its_own = "its own";
 constexpr std::string_view suspended = "suspended";
 
-/// Paused guests keep their disks mapped while everything else is put away.
-bool stays_mapped(const specs::SafeSpec& spec, const VolumeSpec& volume) {
-    const bool has_workspace_disks = std::ranges::any_of(
-        spec.vms, [](const specs::VmSpec& vm) { return *vm.role == specs::Role::workspace && vm.image.has_value(); });
-    return *volume.role == specs::VolumeRole::disks && spec.suspend && **spec.suspend == specs::Suspend::ram &&
-           has_workspace_disks;
-}
-
 std::string plain(std::string uuid) {
     std::erase(uuid, '-');
     return uuid;
@@ -63,8 +55,9 @@ class MappingDriver final : public driver::Driver {
         for (const VolumeSpec& volume : spec.volumes) {
             Resource mapping{.id = make_id(Kind::mapping, volume.name), .needs = needs_of(volume.name)};
             mapping.attributes.set("access", to_text(*volume.access)).set("container", its_own).set("state", "active");
-            if (mode == model::Mode::open || stays_mapped(spec, volume)) mapping.presence = model::Presence::present;
-            if (stays_mapped(spec, volume))
+            const bool stays_open = driver::Places::stays_open(spec, volume);
+            if (mode == model::Mode::open || stays_open) mapping.presence = model::Presence::present;
+            if (stays_open)
                 mapping.notes.push_back(fmt::format("{} stays open in every mode, under paused guests (suspend: ram)",
                                                     to_text(mapping.id)));
             desire.resources.push_back(std::move(mapping));

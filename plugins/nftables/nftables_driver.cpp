@@ -48,15 +48,20 @@ class NftablesDriver final : public driver::Driver {
         Firewall firewall = compile(spec, *spec.network);
         driver::Desire desire{{}, std::move(firewall.refusals)};
         desire.resources.push_back({id_of(base_chain), Presence::present, attributes_of(base_chain, firewall.base)});
+        desire.resources.back().notes = std::move(firewall.notes);
         std::vector<ResourceId> below_storage{id_of(base_chain)};
         for (const specs::VolumeSpec& volume : spec.volumes)
             if (is_mounted(spec, volume.name)) below_storage.push_back(make_id(Kind::exported, volume.name));
         const bool serves = below_storage.size() > 1;
         desire.resources.push_back(of_mode(firewall.storage, serves && mode == Mode::open, std::move(below_storage)));
+        // Let in last and cut off first; but a guest that does not wake keeps nobody out who works in another, and no
+        // rule that was taken back in force.
         std::vector<ResourceId> below_open{id_of(base_chain)};
+        if (const specs::VolumeSpec* vault = spec.vault()) below_open.push_back(make_id(Kind::mount, vault->name));
+        Resource open = of_mode(firewall.open, mode == Mode::open, std::move(below_open));
         for (const specs::VmSpec& vm : spec.vms)
-            if (*vm.role == specs::Role::workspace) below_open.push_back(make_id(Kind::power, vm.name));
-        desire.resources.push_back(of_mode(firewall.open, mode == Mode::open, std::move(below_open)));
+            if (*vm.role == specs::Role::workspace) open.after.push_back(make_id(Kind::power, vm.name));
+        desire.resources.push_back(std::move(open));
         desire.resources.push_back(of_mode(firewall.locked, mode == Mode::locked, {id_of(base_chain)}));
         for (Resource& resource : desire.resources) resource.labels = firewall.labels;
         return desire;

@@ -78,10 +78,13 @@ class Run {
         for (StepIndex i = 0; i < states_.size(); ++i) {
             if (states_[i] != State::waiting) continue;
             const Step& step = plan_.steps[i];
+            const auto is_done = [&](StepIndex earlier) { return states_[earlier] == State::done; };
             const auto is_over = [&](StepIndex earlier) {
-                return states_[earlier] == State::done || (step.insists && states_[earlier] == State::failed);
+                return is_done(earlier) || states_[earlier] == State::failed;
             };
-            if (std::ranges::all_of(step.requires_done, is_over)) return i;
+            const bool may_begin = step.insists ? std::ranges::all_of(step.requires_done, is_over)
+                                                : std::ranges::all_of(step.requires_done, is_done);
+            if (may_begin && std::ranges::all_of(step.follows, is_over)) return i;
         }
         return std::nullopt;
     }

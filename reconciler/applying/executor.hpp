@@ -1,6 +1,6 @@
 // Carries one plan out: every step after those it requires, independent ones side by side. Before a step its resource
 // is looked at again, and after it the world is compared with what the step promised. A failed step stops those that
-// depend on it and no others.
+// depend on it and no others; what only follows it begins when it is over.
 #pragma once
 
 #include <algorithm>

@@ -99,7 +99,7 @@ Result<void> send_everybody_out(const specs::SafeSpec& spec, const driver::Place
     if (!people) return base::fail(people.error());
     const Result<intent::Snapshot> intent = people->store().snapshot();
     if (!intent) return base::fail(intent.error());
-    const std::vector<std::string> running = intent::running_tasks(*intent, people->now());
+    const std::vector<std::string> running = intent::running_tasks(intent::of_users(spec, *intent), people->now());
     if (!running.empty() && !cancel_tasks)
         return refuse(fmt::format("tasks are running: {}", fmt::join(running, ", ")),
                       "let them end, or say --cancel-tasks");

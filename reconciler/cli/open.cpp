@@ -14,9 +14,6 @@ namespace {
 using base::Error;
 using base::Result;
 
-/// Whoever opens a safe without a vault: nobody has a key to it.
-constexpr std::string_view without_key = "root";
-
 struct OpenOptions {
     SpecOptions spec;
     std::string user;  // empty: nobody's key
@@ -36,7 +33,7 @@ void declare(CLI::App& app, OpenOptions& options) {
 /// Judged before anybody is asked for a password.
 Result<std::string> who_opens(const OpenOptions& options, const specs::SafeSpec& spec) {
     if (spec.vault() == nullptr) {
-        if (options.user.empty() && !options.password_fd) return std::string(without_key);
+        if (options.user.empty() && !options.password_fd) return std::string(intent::without_key);
         return base::fail({"use a key for safe", *spec.safe, "it has no vault: no key opens anything in it",
                            "leave --user and --password-fd out", Error::Kind::refused});
     }

@@ -21,7 +21,7 @@ Result<intent::Effective> effective_of(const specs::SafeSpec& spec, const driver
     if (!intent) return base::fail(intent.error());
     const Result<intent::Now> now = intent::SystemClock().now();
     if (!now) return base::fail(now.error());
-    return intent::effective_mode(*spec.mode, std::chrono::seconds(spec.linger->seconds), *intent, *now);
+    return intent::effective_mode(spec, *intent, *now);
 }
 
 Result<void> forbid_core_dumps() {

@@ -120,10 +120,9 @@ Result<State> look(const specs::SafeSpec& spec, const driver::Places& places, co
     if (!intent) return base::fail(intent.error());
     Result<intent::Now> now = intent::SystemClock().now();
     if (!now) return base::fail(now.error());
-    state.intent = std::move(*intent);
+    state.intent = intent::of_users(spec, std::move(*intent));
     state.now = std::move(*now);
-    state.effective =
-        intent::effective_mode(*spec.mode, std::chrono::seconds(spec.linger->seconds), state.intent, state.now);
+    state.effective = intent::effective_mode(spec, state.intent, state.now);
     const driver::KeyRing no_key;
     applying::DriverSet drivers(around.builtin.make_drivers({spec, places, no_key}));
     const applying::Goal goal{

@@ -104,7 +104,8 @@ ExitCode list_tasks(const SpecOptions& options, const Surroundings& /*around*/) 
     const Result<intent::Now> now = intent::SystemClock().now();
     if (!now) return report_error(now.error(), options.format);
     nlohmann::ordered_json tasks = nlohmann::ordered_json::array();
-    for (const intent::Task& task : intent->tasks) {
+    const intent::Snapshot wanted = intent::of_users(*spec, *intent);
+    for (const intent::Task& task : wanted.tasks) {
         if (!intent::is_running(task, *now)) continue;
         if (options.format == Format::text)
             fmt::print("{:<20} {:<16} until {}\n", task.name, task.owner, intent::to_text(task.deadline));

@@ -64,11 +64,7 @@ Result<members::Done> MemberOffice::carry_out(const Work& work) {
 }
 
 members::Parts MemberOffice::parts() {
-    const auto disconnect = [this](std::string_view user) -> Result<void> {
-        const Result<intent::Now> now = intent::SystemClock().now();
-        if (!now) return base::fail(now.error());
-        return store_.leave(std::string(user), *now);
-    };
+    const auto disconnect = [this](std::string_view user) { return store_.expel(std::string(user)); };
     return {*desk_.vault_, *desk_.directory_, wrong_passwords_, desk_.roster_, "local", std::chrono::system_clock::now,
             disconnect};
 }

@@ -42,6 +42,13 @@ const specs::VolumeSpec* Places::disks_volume(const specs::SafeSpec& spec) {
     return found != spec.volumes.end() ? &*found : spec.vault();
 }
 
+bool Places::stays_open(const specs::SafeSpec& spec, const specs::VolumeSpec& volume) {
+    return *volume.role == specs::VolumeRole::disks && spec.suspend && **spec.suspend == specs::Suspend::ram &&
+           std::ranges::any_of(spec.vms, [](const specs::VmSpec& vm) {
+               return *vm.role == specs::Role::workspace && vm.image.has_value();
+           });
+}
+
 fs::path Places::workspace_disks(const specs::SafeSpec& spec) const {
     const specs::VolumeSpec* volume = disks_volume(spec);
     return volume == nullptr ? fs::path() : mount_point(volume->name) / "disks";

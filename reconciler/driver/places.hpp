@@ -47,6 +47,8 @@ class Places {
     [[nodiscard]] std::filesystem::path workspace_disks(const specs::SafeSpec& spec) const;
     /// The volume that holds them; nullptr without one.
     [[nodiscard]] static const specs::VolumeSpec* disks_volume(const specs::SafeSpec& spec);
+    /// Whether it stays open in every mode: guests that are paused in RAM keep their disks open on it.
+    [[nodiscard]] static bool stays_open(const specs::SafeSpec& spec, const specs::VolumeSpec& volume);
 
     [[nodiscard]] std::filesystem::path headers(std::string_view volume) const;
 

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <set>
+
+#include "reconciler/intent/requests.hpp"
 
 namespace safe::intent {
 namespace {
@@ -34,13 +37,12 @@ std::vector<std::string> why_open(std::chrono::seconds linger, const Snapshot& i
 
 }  // namespace
 
-Effective effective_mode(specs::WantedMode wanted, std::chrono::seconds linger, const Snapshot& intent,
-                         const Now& now) {
+Effective effective_mode(const specs::SafeSpec& spec, const Snapshot& intent, const Now& now) {
     if (intent.lock)
         return {
             Mode::locked,
             {fmt::format("locked by {} at {}: {}", intent.lock->by, to_text(intent.lock->at), intent.lock->reason)}};
-    switch (wanted) {
+    switch (*spec.mode) {
         case specs::WantedMode::locked:
             return {Mode::locked, {"the file says mode: locked"}};
         case specs::WantedMode::closed:
@@ -50,11 +52,16 @@ Effective effective_mode(specs::WantedMode wanted, std::chrono::seconds linger, 
         case specs::WantedMode::automatic:
             break;
     }
-    std::vector<std::string> reasons = why_open(linger, intent, now);
+    std::vector<std::string> reasons =
+        why_open(std::chrono::seconds(spec.linger->seconds), of_users(spec, intent), now);
     if (reasons.empty()) return {Mode::closed, {"nobody is inside and no task runs"}};
     return {Mode::open, std::move(reasons)};
 }
 
-model::Mode effective_mode(specs::WantedMode wanted) { return effective_mode(wanted, {}, {}, {}).mode; }
+model::Mode effective_mode(specs::WantedMode wanted) {
+    specs::SafeSpec spec;
+    spec.mode.value = wanted;
+    return effective_mode(spec, {}, {}).mode;
+}
 
 }  // namespace safe::intent

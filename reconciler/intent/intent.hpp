@@ -20,6 +20,7 @@ namespace safe::intent {
 inline constexpr auto lease = std::chrono::seconds(60);      // a session that is not renewed for so long is over
 inline constexpr auto close_hold = std::chrono::minutes(5);  // logins are refused for so long after a close
 inline constexpr auto longest_task = std::chrono::days(7);
+inline constexpr std::string_view without_key = "root";    // who opens a safe without a vault: nobody has a key to it
 inline constexpr std::string_view local_source = "local";  // safectl on the hypervisor
 
 struct Session {

@@ -46,6 +46,16 @@ Result<const specs::UserSpec*> known_super_user(const specs::SafeSpec& spec, std
     return refuse("use", "the user " + std::string(name), "they are no super-user", "a user with super: true can");
 }
 
+Snapshot of_users(const specs::SafeSpec& spec, Snapshot intent) {
+    const auto is_nobody = [&](const std::string& name) {
+        if (spec.users.empty() || (spec.vault() == nullptr && name == without_key)) return false;
+        return std::ranges::find(spec.users, name, &specs::UserSpec::name) == spec.users.end();
+    };
+    std::erase_if(intent.sessions, [&](const Session& session) { return is_nobody(session.user); });
+    std::erase_if(intent.tasks, [&](const Task& task) { return is_nobody(task.owner); });
+    return intent;
+}
+
 Result<void> may_open(const specs::SafeSpec& spec, const Snapshot& intent, std::string_view user, const Now& now,
                       bool despite_hold) {
     const std::string who = fmt::format("safe {} for {}", *spec.safe, user);

@@ -16,6 +16,10 @@ namespace safe::intent {
 /// The same, and a super-user.
 [[nodiscard]] base::Result<const specs::UserSpec*> known_super_user(const specs::SafeSpec& spec, std::string_view name);
 
+/// What is left of it without those who are not in the spec: whoever leaves it is out, and what they asked for ends. Of
+/// a spec without users, everything.
+[[nodiscard]] Snapshot of_users(const specs::SafeSpec& spec, Snapshot intent);
+
 /// Whether the safe may be opened now: not while it is locked (super-users may then reach the service VMs, without
 /// opening anything: that is the gateway's), closed by its file, or held after a close. The hold is for
 /// what reconnects by itself: a person who asks for it in so many words (`despite_hold`) is let in. `user`: for whom.

@@ -215,9 +215,10 @@ Result<void> Store::void_local(const std::string& user, const std::optional<Sess
     });
 }
 
-Result<void> Store::leave(const std::string& user, const Now& now) {
-    return transaction([&] {
-        return set("UPDATE session SET ended=?2 WHERE user=?1 AND ended IS NULL", {user, cell(now.since_boot)});
+Result<void> Store::expel(const std::string& user) {
+    return transaction([&]() -> Result<void> {
+        if (Result<void> ended = set("DELETE FROM session WHERE user=?1", {user}); !ended) return ended;
+        return set("DELETE FROM task WHERE owner=?1", {user});
     });
 }
 

@@ -50,8 +50,8 @@ class Store {
     /// As if it had never begun, without linger: for an opening that failed. `former` is what it replaced, if anything.
     [[nodiscard]] base::Result<void> void_local(const std::string& user,
                                                 const std::optional<Session>& former = std::nullopt);
-    /// `user` leaves, whatever their sessions; linger counts from now.
-    [[nodiscard]] base::Result<void> leave(const std::string& user, const Now& now);
+    /// Ends whatever sessions and tasks `user` has, at once and without linger.
+    [[nodiscard]] base::Result<void> expel(const std::string& user);
     /// Ends every session, at once and without linger, and refuses logins for close_hold. With `cancel_tasks`, those
     /// too.
     [[nodiscard]] base::Result<void> close(bool cancel_tasks, const Now& now);

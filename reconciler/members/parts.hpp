@@ -37,7 +37,7 @@ struct Parts {
     std::vector<Member> roster;
     std::string source = "local";  // where the passwords of this command are typed
     std::function<std::chrono::system_clock::time_point()> now = std::chrono::system_clock::now;
-    /// Ends the live connections of a user, before anything else of a revocation; empty where there can be none.
+    /// Ends the sessions and tasks of a user, before anything else of a revocation; empty where there can be none.
     std::function<base::Result<void>(std::string_view user)> disconnect = nullptr;
 
     [[nodiscard]] Gate gate() const { return {vault, attempts, source, now}; }

@@ -63,6 +63,7 @@ struct Step {
     std::vector<Change> changes;                // for add: from nothing; empty for remove
     std::map<std::string, std::string> labels;  // Resource::labels
     std::vector<StepIndex> requires_done;       // indices of earlier steps of the same plan, ascending
+    std::vector<StepIndex> follows = {};        // the same, of those that need only be over, done or not
     Disruption disruption = Disruption::none;
     std::string destroys = {};
     /// Taken down and brought back for a change of this resource below it; or, where the mode wants it absent, brought
@@ -98,7 +99,7 @@ struct Plan {
     Mode mode = Mode::closed;
     std::string spec_digest;
     std::map<ResourceId, std::string> observed;  // digest of each observation the plan rests on
-    std::vector<Step> steps;                     // in an order that respects requires_done
+    std::vector<Step> steps;                     // in an order that respects requires_done and follows
     std::vector<Blind> blind;
     std::vector<Held> unknown;
     std::vector<Held> deferred;

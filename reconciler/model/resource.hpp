@@ -20,12 +20,14 @@ enum class Mode { open, closed, locked };
 
 enum class Presence { absent, present };
 
-/// One declared thing, in every mode with the same `needs`.
+/// One declared thing, in every mode with the same `needs` and `after`.
 struct Resource {
     ResourceId id;
     Presence presence = Presence::absent;
-    Attributes attributes = {};           // what the spec owns of it; may be empty when absent is wanted
-    std::vector<ResourceId> needs = {};   // created before this one, removed after it
+    Attributes attributes = {};          // what the spec owns of it; may be empty when absent is wanted
+    std::vector<ResourceId> needs = {};  // created before this one, removed after it
+    /// Up after these and down before them, without resting on them: one that fails or cannot be seen is passed by.
+    std::vector<ResourceId> after = {};
     std::vector<std::string> notes = {};  // said in the plan whenever the resource is wanted present; never compared
     /// For people: what the entry with this key means, where its value is too long to read; never compared.
     std::map<std::string, std::string> labels = {};

@@ -28,16 +28,23 @@ Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Ob
     number(desired, observed);
     wanted_needs_.resize(size());
     standing_needs_.resize(size());
+    wanted_after_.resize(size());
     dependents_.resize(size());
     for (Node node = 0; node < size(); ++node) {
         std::vector<Node>& wanted = wanted_needs_[node];
         std::vector<Node>& standing = standing_needs_[node];
-        if (desired_[node] != nullptr) add_needs(desired_[node]->needs, wanted);
+        if (desired_[node] != nullptr) {
+            add_needs(desired_[node]->needs, wanted);
+            add_needs(desired_[node]->after, wanted_after_[node]);
+        }
         if (is_there(node)) add_needs(std::get<Present>(*observed_[node]).needs, standing);
         standing.insert(standing.end(), wanted.begin(), wanted.end());
         sort_unique(wanted);
         sort_unique(standing);
+        sort_unique(wanted_after_[node]);
         for (const Node need : standing) dependents_[need].push_back(node);
+        for (const Node earlier : wanted_after_[node])
+            if (!rests_on(node, earlier)) dependents_[earlier].push_back(node);
     }
 }
 
@@ -65,6 +72,8 @@ void Graph::add_needs(const std::vector<ResourceId>& needs, std::vector<Node>& t
         if (next < size() && id(next) == need) to.push_back(next++);
     }
 }
+
+bool Graph::rests_on(Node node, Node need) const { return std::ranges::binary_search(standing_needs_[node], need); }
 
 std::optional<Node> Graph::find(const ResourceId& id) const {
     const Node place = place_of(id);

@@ -42,7 +42,10 @@ class Graph {
     [[nodiscard]] const std::vector<Node>& wanted_needs(Node node) const { return wanted_needs_[node]; }
     /// As it was when it was made, and as the spec wants it: whatever must not go while this one is there.
     [[nodiscard]] const std::vector<Node>& standing_needs(Node node) const { return standing_needs_[node]; }
-    /// The inverse of standing_needs.
+    /// What comes up before `node`, which does not rest on it.
+    [[nodiscard]] const std::vector<Node>& wanted_after(Node node) const { return wanted_after_[node]; }
+    [[nodiscard]] bool rests_on(Node node, Node need) const;
+    /// Whatever goes before `node` does: the inverse of standing_needs and wanted_after.
     [[nodiscard]] const std::vector<Node>& dependents(Node node) const { return dependents_[node]; }
 
  private:
@@ -57,6 +60,7 @@ class Graph {
     std::vector<const model::Observation*> observed_;
     std::vector<std::vector<Node>> wanted_needs_;
     std::vector<std::vector<Node>> standing_needs_;
+    std::vector<std::vector<Node>> wanted_after_;
     std::vector<std::vector<Node>> dependents_;
 };
 

@@ -21,6 +21,7 @@ class Judge {
     struct Obstacle {
         base::Error error;
         std::optional<Node> dormant = std::nullopt;  // it lies in this one alone
+        bool later = false;                          // another round may be without it
     };
 
     // --- each resource by itself (verdicts.cpp)

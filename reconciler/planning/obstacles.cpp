@@ -40,6 +40,7 @@ void Judge::block(Node node, const Obstacle& obstacle) {
     const bool closes = verdict.want == Want::remove && verdict.insists;
     verdict.want = Want::nothing;
     verdict.unsettled = true;
+    verdict.later = obstacle.later;
     verdict.dormant = obstacle.dormant.has_value();
     if (verdict.dormant)
         plan_.dormant.push_back({graph_.id(node), obstacle.error, graph_.id(*obstacle.dormant)});
@@ -65,10 +66,16 @@ std::optional<Judge::Obstacle> Judge::obstacle_below(Node node) const {
     for (const Node need : ground_of(node, [](model::Kind kind) { return kind == model::Kind::container; })) {
         if (!verdicts_[need].unsettled) continue;
         const Error error = blocked_by(node, to_text(graph_.id(need)) + ", which it needs, is not settled");
-        if (!verdicts_[need].dormant) return Obstacle{error};
+        if (!verdicts_[need].dormant) return Obstacle{error, std::nullopt, verdicts_[need].later};
         asleep = Obstacle{error, need};
     }
-    return asleep;
+    if (asleep || verdicts_[node].want == Want::change) return asleep;
+    // What only comes after it keeps its place in the rounds of this run, and waits for nothing else.
+    for (const Node earlier : graph_.wanted_after(node))
+        if (verdicts_[earlier].later)
+            return Obstacle{blocked_by(node, to_text(graph_.id(earlier)) + ", which comes first, is not settled yet"),
+                            std::nullopt, true};
+    return std::nullopt;
 }
 
 std::vector<Node> Judge::ground_of(Node node, const std::function<bool(model::Kind)>& followed) const {
@@ -93,6 +100,7 @@ std::optional<Judge::Obstacle> Judge::obstacle_above(Node node) const {
         // Whoever is wanted in a mode that puts this one away can be without it (a header, while its disk is away).
         const Resource* wanted = graph_.desired(dependent);
         if (wanted != nullptr && wanted->presence == Presence::present && graph_.is_put_away(node)) continue;
+        if (!graph_.rests_on(dependent, node)) continue;
         if (verdict.unsettled) {
             if (verdicts_[node].insists) continue;  // tried after it, and refused by the system where it is in use
             return Obstacle{blocked_by(node, name + ", which needs it, is not settled")};

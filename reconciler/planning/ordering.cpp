@@ -78,7 +78,10 @@ class Draft {
         const bool held = verdicts_[node].held_for.has_value();
         if (up) {
             if (down) held ? require(*down, *up) : require(*up, *down);
-            after_needs(*up, node, visited);
+            after_needs(*up, node, graph_.wanted_needs(node), visited, &Step::requires_done);
+            visited.clear();
+            after_needs(*up, node, graph_.wanted_after(node), visited, &Step::follows);
+            visited.clear();
             if (verdicts_[node].brackets()) after_dependents(*up, node, visited, Of::change);
         }
         if (down) {
@@ -115,19 +118,24 @@ class Draft {
         if (step == earlier) return true;
         if (visited[step]) return false;
         visited[step] = true;
-        return std::ranges::any_of(steps_[step].requires_done,
-                                   [&](StepIndex one) { return comes_after(one, earlier, visited); });
+        const auto does = [&](StepIndex one) { return comes_after(one, earlier, visited); };
+        return std::ranges::any_of(steps_[step].requires_done, does) || std::ranges::any_of(steps_[step].follows, does);
     }
 
-    /// What `node` needs is brought up first; a need without a step of its own passes the question on. Not a disk to
-    /// the image that it was made from: that is asked for once.
-    void after_needs(StepIndex step, Node node, std::vector<Node>& visited) {
+    using Edges = std::vector<StepIndex> Step::*;
+
+    /// What `node` needs, or only comes after, is brought up first; one without a step of its own passes the question
+    /// on to what it needs. Not a disk to the image that it was made from: that is asked for once.
+    void after_needs(StepIndex step, Node node, const std::vector<Node>& needs, std::vector<Node>& visited,
+                     Edges edges) {
         const bool made = !up_[node] && graph_.id(node).kind == model::Kind::disk;
-        for (const Node need : graph_.wanted_needs(node)) {
+        for (const Node need : needs) {
             if (made && graph_.id(need).kind == model::Kind::image) continue;
             if (!first_visit(visited, need)) continue;
-            const std::optional<StepIndex> up = up_[need];
-            up ? require(step, *up) : after_needs(step, need, visited);
+            if (const std::optional<StepIndex> up = up_[need])
+                require(step, *up, edges);
+            else
+                after_needs(step, need, graph_.wanted_needs(need), visited, edges);
         }
     }
 
@@ -148,7 +156,8 @@ class Draft {
                 after_dependents(step, dependent, visited, of);
             else if (down)
                 require(step, *down);
-            else if (of == Of::put_away || !std::ranges::binary_search(graph_.wanted_needs(dependent), node))
+            else if (graph_.rests_on(dependent, node) &&
+                     (of == Of::put_away || !std::ranges::binary_search(graph_.wanted_needs(dependent), node)))
                 require(step, *up);
         }
     }
@@ -160,8 +169,8 @@ class Draft {
         return true;
     }
 
-    void require(StepIndex step, StepIndex earlier) {
-        if (step != earlier) steps_[step].requires_done.push_back(earlier);
+    void require(StepIndex step, StepIndex earlier, Edges edges = &Step::requires_done) {
+        if (step != earlier) (steps_[step].*edges).push_back(earlier);
     }
 
     const Graph& graph_;
@@ -171,15 +180,26 @@ class Draft {
     std::vector<Step> steps_;
 };
 
+/// Each edge once; what must be done is over then, too.
+void tidy(Step& step) {
+    for (std::vector<StepIndex>* edges : {&step.requires_done, &step.follows}) {
+        std::ranges::sort(*edges);
+        const auto repeated = std::ranges::unique(*edges);
+        edges->erase(repeated.begin(), repeated.end());
+    }
+    std::erase_if(step.follows, [&](StepIndex one) { return std::ranges::binary_search(step.requires_done, one); });
+}
+
 /// Kahn's algorithm with a priority, so that there is one order only. Shorter than `steps` when there is a circle.
 std::vector<StepIndex> topological_order(const std::vector<Step>& steps) {
     std::vector<std::vector<StepIndex>> later(steps.size());
     std::vector<std::size_t> missing(steps.size(), 0);
     for (StepIndex i = 0; i < steps.size(); ++i)
-        for (const StepIndex earlier : steps[i].requires_done) {
-            later[earlier].push_back(i);
-            ++missing[i];
-        }
+        for (const std::vector<StepIndex>* edges : {&steps[i].requires_done, &steps[i].follows})
+            for (const StepIndex earlier : *edges) {
+                later[earlier].push_back(i);
+                ++missing[i];
+            }
     const auto comes_later = [&](StepIndex a, StepIndex b) {
         const bool a_adds = steps[a].action != Action::remove;
         const bool b_adds = steps[b].action != Action::remove;
@@ -204,11 +224,7 @@ std::vector<StepIndex> topological_order(const std::vector<Step>& steps) {
 void order_steps(const Graph& graph, const std::vector<Verdict>& verdicts, const Question& question,
                  const Assessor& assessor, model::Plan& plan) {
     std::vector<Step> steps = Draft(graph, verdicts, assessor).take();
-    for (Step& step : steps) {
-        std::ranges::sort(step.requires_done);
-        const auto repeated = std::ranges::unique(step.requires_done);
-        step.requires_done.erase(repeated.begin(), repeated.end());
-    }
+    for (Step& step : steps) tidy(step);
     const std::vector<StepIndex> order = topological_order(steps);
     if (order.size() != steps.size()) {
         plan.refusals.push_back({.subject = question.safe,
@@ -223,8 +239,10 @@ void order_steps(const Graph& graph, const std::vector<Verdict>& verdicts, const
     for (StepIndex i = 0; i < order.size(); ++i) place[order[i]] = i;
     for (const StepIndex i : order) {
         Step step = std::move(steps[i]);
-        for (StepIndex& earlier : step.requires_done) earlier = place[earlier];
-        std::ranges::sort(step.requires_done);
+        for (std::vector<StepIndex>* edges : {&step.requires_done, &step.follows}) {
+            for (StepIndex& earlier : *edges) earlier = place[earlier];
+            std::ranges::sort(*edges);
+        }
         plan.steps.push_back(std::move(step));
     }
 }

@@ -35,6 +35,7 @@ void Judge::judge_alone(Node node) {
         verdict.unsettled = true;
         const std::optional<Node> ground = graph_.find(deferred->on);
         verdict.dormant = ground && graph_.is_put_away(*ground) && !graph_.is_there(*ground);
+        verdict.later = !verdict.dormant;
         (verdict.dormant ? plan_.dormant : plan_.deferred).push_back({graph_.id(node), deferred->error, deferred->on});
     } else if (const auto* foreign = std::get_if<model::Foreign>(seen)) {
         judge_foreign(node, *foreign);

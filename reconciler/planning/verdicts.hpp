@@ -15,6 +15,8 @@ struct Verdict {
     Want want = Want::nothing;
     /// Not known well enough to rest anything on: unknown, deferred, or somebody else's.
     bool unsettled = false;
+    /// Unsettled only until something deferred can be seen: another round may tell.
+    bool later = false;
     /// Unsettled for as long as the mode lasts, and rightly so.
     bool dormant = false;
     std::vector<model::Change> changes = {};

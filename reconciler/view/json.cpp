@@ -68,6 +68,7 @@ Json step_object(const model::Step& step) {
              {"requires", step.requires_done},
              {"changes", Json::array()}};
     for (const Change& change : step.changes) out["changes"].push_back(change_json(change));
+    if (!step.follows.empty()) out["follows"] = step.follows;
     if (!step.destroys.empty()) out["destroys"] = step.destroys;
     if (step.bracket) out["bracket"] = to_text(*step.bracket);
     if (step.insists) out["insists"] = true;

@@ -16,6 +16,19 @@ class DisksInTheVault : public SuspendToDisk {
         text.replace(text.find(boot), boot.size(), disk);
         return spec(text);
     }
+    /// desk has left the file, and with it what it says of sleeping.
+    [[nodiscard]] specs::SafeSpec left() const {
+        specs::SafeSpec spec = with_disk();
+        std::erase_if(spec.vms, [](const specs::VmSpec& vm) { return vm.name == "desk"; });
+        spec.suspend.reset();
+        return spec;
+    }
+    void comes_back() const {
+        EXPECT_EQ(domains(), "t-desk shut off; t-gate running") << "nothing holds its disk";
+        EXPECT_TRUE(fs::exists(memory("desk.save")));
+        EXPECT_NE(steps(look(with_disk(), Mode::open)).find("add power/desk restore"), std::string::npos);
+        reach(with_disk(), Mode::open);
+    }
 };
 
 TEST_F(DisksInTheVault, MadeLargerWhileItsMemoryIsSavedItWakesAndThenGrows) {
@@ -138,6 +151,36 @@ TEST_F(DisksInTheVault, AVaultThatLeavesTheFileMakesNoBlankDiskInClear) {
     ASSERT_EQ(after.refusals.size(), 1U) << steps(after);
     EXPECT_NE(after.refusals[0].error.cause.find("is defined with the disk"), std::string::npos);
     EXPECT_FALSE(fs::exists(state() / "disks" / "desk.qcow2"));
+}
+
+TEST_F(DisksInTheVault, WhatLeftTheFileIsSavedAlthoughNothingSaysHowToSleep) {
+    reach(with_disk(), Mode::open);
+    reach(left(), Mode::closed);
+    comes_back();
+}
+
+TEST_F(DisksInTheVault, WhatLeftTheFileAsleepInRamIsSavedBeforeItsVolumeCloses) {
+    specs::SafeSpec ram = with_disk();
+    ram.suspend->value = specs::Suspend::ram;
+    reach(ram, Mode::open);
+    reach(ram, Mode::closed);
+    ASSERT_EQ(domains(), "t-desk paused; t-gate running");
+    EXPECT_EQ(steps(look(left(), Mode::open)).find("power/desk"), std::string::npos) << "it stays as it is, kept";
+    reach(left(), Mode::closed);
+    comes_back();
+}
+
+TEST_F(DisksInTheVault, AsleepInRamItIsWokenOrSavedWhenItsVolumeNoLongerStaysOpen) {
+    specs::SafeSpec ram = with_disk();
+    ram.suspend->value = specs::Suspend::ram;
+    reach(ram, Mode::open);
+    reach(ram, Mode::closed);
+    EXPECT_EQ(steps(look(with_disk(), Mode::open)), "change power/desk resume state\n");
+    reach(with_disk(), Mode::open);
+    EXPECT_EQ(domains(), "t-desk running; t-gate running");
+    reach(ram, Mode::closed);
+    reach(with_disk(), Mode::closed);
+    comes_back();
 }
 
 TEST_F(DisksInTheVault, AnOrphansDiskIsFoundWhereverItLies) {

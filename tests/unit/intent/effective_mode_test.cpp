@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <string>
+#include <vector>
 
 #include "tests/unit/intent/times.hpp"
 
@@ -15,7 +18,14 @@ using specs::WantedMode;
 using test::at;
 using namespace std::chrono_literals;
 
-constexpr auto linger = 30s;
+/// Lingers 30 s.
+specs::SafeSpec safe(WantedMode wanted, const std::vector<std::string>& users = {}) {
+    specs::SafeSpec spec;
+    spec.mode.value = wanted;
+    spec.linger.value.seconds = 30;
+    for (const std::string& name : users) spec.users.emplace_back().name = name;
+    return spec;
+}
 
 struct Case {
     const char* name;
@@ -56,34 +66,52 @@ const std::array sessions{
 TEST(EffectiveMode, OverEveryCombination) {
     int tried = 0;
     const Now now = at(0s);
+    // Sessions are alice's and tasks bob's. A spec without users knows nobody's name, and so counts everybody.
+    const std::vector<std::vector<std::string>> rosters{{}, {"alice", "bob"}, {"alice"}, {"bob"}, {"carol"}};
     for (const WantedMode wanted : {WantedMode::automatic, WantedMode::open, WantedMode::closed, WantedMode::locked})
-        for (const bool locked : {false, true})
-            for (const bool held : {false, true})
-                for (const int task : {0, 1, 2})  // none, overdue by nothing, running
-                    for (std::size_t some = 0; some <= sessions.size(); ++some) {
-                        Snapshot intent;
-                        bool wants_open = task == 2;
-                        if (locked) intent.lock = Lock{"root", "a test", now.wall};
-                        if (held) intent.hold = Hold{"this-boot", 1300s};
-                        if (task != 0)
-                            intent.tasks = {{"backup", "bob", now.wall - 1h, task == 2 ? now.wall + 1s : now.wall}};
-                        if (some < sessions.size()) {
-                            intent.sessions = {sessions[some].session};
-                            wants_open = wants_open || sessions[some].wants_open;
+        for (const auto& users : rosters)
+            for (const bool locked : {false, true})
+                for (const bool held : {false, true})
+                    for (const int task : {0, 1, 2})  // none, overdue by nothing, running
+                        for (std::size_t some = 0; some <= sessions.size(); ++some) {
+                            const auto counts = [&](const char* name) {
+                                return users.empty() || std::ranges::find(users, name) != users.end();
+                            };
+                            Snapshot intent;
+                            bool wants_open = task == 2 && counts("bob");
+                            if (locked) intent.lock = Lock{"root", "a test", now.wall};
+                            if (held) intent.hold = Hold{"this-boot", 1300s};
+                            if (task != 0)
+                                intent.tasks = {{"backup", "bob", now.wall - 1h, task == 2 ? now.wall + 1s : now.wall}};
+                            if (some < sessions.size()) {
+                                intent.sessions = {sessions[some].session};
+                                wants_open = wants_open || (sessions[some].wants_open && counts("alice"));
+                            }
+                            const Mode expected = locked || wanted == WantedMode::locked ? Mode::locked
+                                                  : wanted == WantedMode::closed         ? Mode::closed
+                                                  : wanted == WantedMode::open           ? Mode::open
+                                                  : wants_open                           ? Mode::open
+                                                                                         : Mode::closed;
+                            const Effective effective = effective_mode(safe(wanted, users), intent, now);
+                            EXPECT_EQ(effective.mode, expected)
+                                << to_text(wanted) << " users " << users.size() << " locked " << locked << " held "
+                                << held << " task " << task << " "
+                                << (some < sessions.size() ? sessions[some].name : "nobody");
+                            EXPECT_FALSE(effective.reasons.empty());
+                            ++tried;
                         }
-                        const Mode expected = locked || wanted == WantedMode::locked ? Mode::locked
-                                              : wanted == WantedMode::closed         ? Mode::closed
-                                              : wanted == WantedMode::open           ? Mode::open
-                                              : wants_open                           ? Mode::open
-                                                                                     : Mode::closed;
-                        const Effective effective = effective_mode(wanted, linger, intent, now);
-                        EXPECT_EQ(effective.mode, expected)
-                            << to_text(wanted) << " locked " << locked << " held " << held << " task " << task << " "
-                            << (some < sessions.size() ? sessions[some].name : "nobody");
-                        EXPECT_FALSE(effective.reasons.empty());
-                        ++tried;
-                    }
-    EXPECT_EQ(tried, 4 * 2 * 2 * 3 * 16);
+    EXPECT_EQ(tried, 4 * 5 * 2 * 2 * 3 * 16);
+}
+
+TEST(EffectiveMode, WhereNoKeyOpensAnythingWhoOpensNeedNotBeAUser) {
+    specs::SafeSpec spec = safe(WantedMode::automatic, {"alice"});
+    Snapshot intent;
+    intent.sessions = {{"local", "root", std::string(without_key), "this-boot", 1s, 28800s}};
+    EXPECT_EQ(effective_mode(spec, intent, at(0s)).mode, Mode::open);
+    specs::VolumeSpec vault;
+    vault.role.value = specs::VolumeRole::vault;
+    spec.volumes.push_back(vault);
+    EXPECT_EQ(effective_mode(spec, intent, at(0s)).mode, Mode::closed);
 }
 
 TEST(EffectiveMode, OneOfManyIsEnoughAndEverybodyIsNamed) {
@@ -91,11 +119,11 @@ TEST(EffectiveMode, OneOfManyIsEnoughAndEverybodyIsNamed) {
     Snapshot intent;
     for (const Case& one : sessions)
         if (!one.wants_open) intent.sessions.push_back(one.session);
-    EXPECT_EQ(effective_mode(WantedMode::automatic, linger, intent, now).mode, Mode::closed);
+    EXPECT_EQ(effective_mode(safe(WantedMode::automatic), intent, now).mode, Mode::closed);
     intent.sessions.push_back(with({"gateway", "7", "carol", "this-boot", 990s}, {}, 995s));
     intent.sessions.push_back({"local", "bob", "bob", "this-boot", 1s, 28800s});
     intent.tasks = {{"backup", "bob", now.wall, now.wall + 1h}};
-    const Effective open = effective_mode(WantedMode::automatic, linger, intent, now);
+    const Effective open = effective_mode(safe(WantedMode::automatic), intent, now);
     EXPECT_EQ(open.mode, Mode::open);
     EXPECT_EQ(open.reasons,
               (std::vector<std::string>{"bob is inside", "the task backup of bob runs until 2026-11-25T01:00:00Z",
@@ -107,7 +135,7 @@ TEST(EffectiveMode, ALockIsNeverDelayedAndSaysByWhomAndWhy) {
     Snapshot intent;
     intent.sessions = {session(1000s)};
     intent.lock = Lock{"alice", "odd logins", now.wall};
-    const Effective locked = effective_mode(WantedMode::automatic, 3600s, intent, now);
+    const Effective locked = effective_mode(safe(WantedMode::automatic), intent, now);
     EXPECT_EQ(locked.mode, Mode::locked);
     EXPECT_EQ(locked.reasons, std::vector<std::string>{"locked by alice at 2026-11-25T00:00:00Z: odd logins"});
 }

@@ -41,7 +41,10 @@ class IntentStore : public ::testing::Test {
         return std::move(*snapshot);
     }
     [[nodiscard]] Mode mode(const Now& now) const {
-        return effective_mode(specs::WantedMode::automatic, 30s, read(), now).mode;
+        specs::SafeSpec spec;
+        spec.mode.value = specs::WantedMode::automatic;
+        spec.linger.value.seconds = 30;
+        return effective_mode(spec, read(), now).mode;
     }
     static void must(const base::Result<void>& done) { ASSERT_TRUE(done) << to_text(done.error()); }
 
@@ -105,15 +108,27 @@ TEST_F(IntentStore, AGatewaysReportIsTheWholeOfIt) {
 
 TEST_F(IntentStore, TheLastToLeaveLingersAndTheOthersDoNotMatter) {
     Store store = this->store();
-    must(store.begin_local("alice", 8h, at(0s)));
+    must(store.report("other", {{"1", "alice"}}, at(0s)));
     must(store.report("gateway", {{"1", "bob"}}, at(0s)));
-    must(store.leave("alice", at(10s)));
+    must(store.report("other", {}, at(10s)));
     EXPECT_EQ(mode(at(59s)), Mode::open);
     must(store.report("gateway", {}, at(50s)));
     EXPECT_EQ(mode(at(79s)), Mode::open);
     EXPECT_EQ(mode(at(80s)), Mode::closed);
-    must(store.leave("alice", at(100s)));
+    must(store.report("other", {}, at(100s)));
     EXPECT_EQ(mode(at(100s)), Mode::closed) << "who has left does not leave again";
+}
+
+TEST_F(IntentStore, WhoIsExpelledDoesNotLingerAndTheirTasksEnd) {
+    Store store = this->store();
+    must(store.begin_local("bob", 8h, at(0s)));
+    must(store.report("gateway", {{"1", "bob"}}, at(0s)));
+    must(store.put_task({"backup", "bob", at(0s).wall, at(6h).wall}));
+    must(store.put_task({"build", "alice", at(0s).wall, at(1h).wall}));
+    must(store.expel("bob"));
+    EXPECT_EQ(mode(at(10s)), Mode::open) << "alice's task runs";
+    must(store.remove_task("build"));
+    EXPECT_EQ(mode(at(10s)), Mode::closed);
 }
 
 TEST_F(IntentStore, ClosingIsAtOnceAndHoldsWhoeverIsStillConnected) {

@@ -196,6 +196,20 @@ TEST(Orphans, SleepWithTheSafeUnlessTheyServe) {
     EXPECT_EQ(orphan("", Mode::closed), Presence::absent) << "what cannot be told is the safer of the two";
 }
 
+TEST(Orphans, SleepInTheVaultWhereThereIsOne) {
+    Keep keep;
+    keep.workspaces = {"desk"};
+    const auto summary = [&](const char* vm) {
+        const auto driver =
+            make_power_driver(nullptr, Layout("t", "/s", keep), specs::Suspend::ram, std::chrono::seconds(1));
+        return driver->classify(Action::remove, {.id = make_id(Kind::power, vm)}, model::Present{}, {}).summary;
+    };
+    EXPECT_EQ(summary("gone"), "in RAM") << "there is no other place";
+    keep.vault = "vault";
+    EXPECT_EQ(summary("gone"), "to disk, in the vault");
+    EXPECT_EQ(summary("desk"), "in RAM");
+}
+
 TEST(ClassifyDisk, LosesNothingWithoutSayingSo) {
     const auto driver = make_disk_driver(nullptr, Layout("t", "/s"));
     const model::Present present{

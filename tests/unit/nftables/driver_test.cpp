@@ -106,9 +106,9 @@ TEST_F(NftablesDriver, StandsInEveryModeAndOpensOnlyInItsOwn) {
         EXPECT_EQ(wanted(mode, locked_id).presence == Presence::present, mode == Mode::locked);
         EXPECT_EQ(wanted(mode, base_id).attributes, wanted(Mode::open, base_id).attributes);
         EXPECT_THAT(wanted(mode, base_id).needs, testing::IsEmpty());
-        EXPECT_THAT(wanted(mode, open_id).needs,
-                    testing::ElementsAre(base_id, model::make_id(model::Kind::power, "desktop"),
-                                         model::make_id(model::Kind::power, "forge")));
+        EXPECT_THAT(wanted(mode, open_id).needs, testing::ElementsAre(base_id));
+        EXPECT_THAT(wanted(mode, open_id).after, testing::ElementsAre(model::make_id(model::Kind::power, "desktop"),
+                                                                      model::make_id(model::Kind::power, "forge")));
         EXPECT_THAT(wanted(mode, locked_id).needs, testing::ElementsAre(base_id));
     }
 }
@@ -257,6 +257,15 @@ TEST_F(NftablesDriver, AKernelWithoutBridgeTrackingIsRefusedByName) {
     EXPECT_EQ(nft->commits, 0);
     // Nothing asked for, nothing refused.
     EXPECT_TRUE(driver->observe({}, {}).refusals.empty());
+}
+
+TEST_F(NftablesDriver, NobodyIsLetInBeforeTheVaultIsOpen) {
+    specs::VolumeSpec vault;
+    vault.name = "vault";
+    vault.role.value = specs::VolumeRole::vault;
+    spec.volumes.push_back(vault);
+    EXPECT_THAT(wanted(Mode::open, open_id).needs,
+                testing::ElementsAre(base_id, model::make_id(model::Kind::mount, "vault")));
 }
 
 TEST_F(NftablesDriver, WithoutANetworkTheFirewallIsTakenDown) {

@@ -71,6 +71,25 @@ TEST_F(PeoplesCommands, ATaskIsAddedByItsOwnerAndCancelledByThemOrASuperUser) {
     EXPECT_TRUE(kept().tasks.empty());
 }
 
+TEST_F(PeoplesCommands, WhoLeavesTheFileOrIsRevokedIsOutAndTheirTasksEnd) {
+    for (const bool by_file : {true, false}) {
+        SCOPED_TRACE(by_file ? "left the file" : "revoked");
+        std::ofstream(home_.path() / "safe.yaml") << spec;
+        ASSERT_EQ(safectl({"open", "--now", "--user", "carol"}, "carol's word").code, 0);
+        ASSERT_EQ(safectl({"task", "add", "backup", "--for", "6h", "--user", "carol"}, "carol's word").code, 0);
+        EXPECT_EQ(mode(), "open");
+        if (by_file)
+            std::ofstream(home_.path() / "safe.yaml")
+                << std::string(spec).erase(std::string_view(spec).find("  carol"));
+        else
+            ASSERT_EQ(safectl({"user", "revoke", "carol", "--yes"}).code, 0);
+        EXPECT_EQ(mode(), "closed");
+        EXPECT_THAT(safectl({"task", "list"}).out, Not(HasSubstr("backup")));
+        EXPECT_EQ(safectl({"close"}).code, 0) << "no task is in the way";
+        EXPECT_FALSE(is_mounted());
+    }
+}
+
 TEST_F(PeoplesCommands, AStoreThatCannotBeReadIsNoModeAtAll) {
     ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
     std::ofstream(state() / "intent.db") << "this is no database";
