@@ -94,6 +94,8 @@ struct Unit {
     std::string designator;
     std::uint64_t capacity = 0;           // bytes
     std::vector<std::string> users = {};  // what lies on it: "dm-3 (safe-atlas-vault)", "mounted on /mnt"
+
+    [[nodiscard]] bool is_blocked() const { return state == "blocked"; }
 };
 
 struct Session {

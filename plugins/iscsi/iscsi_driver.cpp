@@ -139,22 +139,17 @@ class IscsiDriver final : public driver::Driver {
         return attacher_.attach(*order, *found, context);
     }
 
-    /// A device of a session that is lost is blocked, and keeps what it is asked until `deadlines.storage`; taken from
-    /// the kernel, it fails it.
+    /// Devices of a session that is lost are blocked, and keep what they are asked until `deadlines.storage`. Without
+    /// the session they fail it. (To take the devices alone from the kernel waits for just those requests.)
     void wait_no_longer(const driver::Context& context) override {
         const auto world = attacher_.look();
         if (!world) return;
         for (const Session& session : world->sessions) {
-            if (session.interface != world->mark) continue;
-            for (const Unit& unit : session.units) {
-                if (unit.state != "blocked") continue;
-                context.say(
-                    fmt::format("{} does not answer: {} is not waited for any longer, what was not yet written "
-                                "to it is lost",
-                                session.endpoint.portal, unit.device));
-                if (const auto dropped = host_->drop(session.number, unit.lun); !dropped)
-                    context.say(to_text(dropped.error()));
-            }
+            const bool waits = std::ranges::any_of(session.units, &Unit::is_blocked);
+            if (session.interface != world->mark || !waits) continue;
+            context.say(session.endpoint.portal +
+                        " does not answer and is not waited for any longer: what was not yet written to it is lost");
+            if (const auto gone = host_->log_out(session.number); !gone) context.say(to_text(gone.error()));
         }
     }
 
