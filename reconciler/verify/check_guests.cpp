@@ -64,19 +64,22 @@ class GuestJudge {
 
     void judge(const specs::VmSpec& vm) {
         const bool runs = scene_.open() || *vm.role == specs::Role::service;
-        const Process* process = process_of(vm);
-        if (process == nullptr) {
+        const std::vector<const Process*> processes = processes_of(vm);
+        if (processes.empty()) {
             if (runs)
                 lines_.fault(everywhere_, vm.name + " does not run", "safectl apply");
             else
                 ++asleep_;
             return;
         }
-        const std::string where = folder_of(*process).string();
-        if (!runs && scene_.spec.suspend && **scene_.spec.suspend == specs::Suspend::disk)
-            return lines_.fault(where, fmt::format("{} is there: {}", vm.name, to_text(*process)),
-                                "its memory is to be saved in the vault: safectl apply");
-        judge_state(vm, *process, runs);
+        if (runs) return judge_state(vm, *processes.front(), runs);
+        // Each of them: anybody can give a process that name, and a false one must not stand before the true one.
+        for (const Process* process : processes)
+            if (scene_.spec.suspend && **scene_.spec.suspend == specs::Suspend::disk)
+                lines_.fault(folder_of(*process).string(), fmt::format("{} is there: {}", vm.name, to_text(*process)),
+                             "its memory is to be saved in the vault: safectl apply");
+            else
+                judge_state(vm, *process, runs);
     }
 
     void judge_forgotten() {
@@ -93,13 +96,13 @@ class GuestJudge {
     [[nodiscard]] std::size_t asleep() const { return asleep_; }
 
  private:
-    [[nodiscard]] const Process* process_of(const specs::VmSpec& vm) const {
+    [[nodiscard]] std::vector<const Process*> processes_of(const specs::VmSpec& vm) const {
         const std::string name = *scene_.spec.safe + "-" + vm.name;
         const std::string uuid = specs::uuid_of(*scene_.spec.safe, vm.name);
-        const auto found = std::ranges::find_if(*scene_.processes, [&](const Process& process) {
-            return guest_name(process) == name || has_uuid(process, uuid);
-        });
-        return found == scene_.processes->end() ? nullptr : &*found;
+        std::vector<const Process*> found;
+        for (const Process& process : *scene_.processes)
+            if (guest_name(process) == name || has_uuid(process, uuid)) found.push_back(&process);
+        return found;
     }
 
     /// Two witnesses: what virsh says, and whether its processors use time.
@@ -123,6 +126,11 @@ class GuestJudge {
         const auto after = processor_time(scene_.system, process);
         const std::string threads = (folder_of(process) / "task/*/stat").string();
         if (!before || !after) return lines_.unknown(threads, before ? after.error() : before.error());
+        if (before->empty())
+            return lines_.unknown(threads, {.attempt = "find the processors of",
+                                            .object = to_text(process),
+                                            .cause = "none of its threads is called CPU",
+                                            .advice = "look who made it, and end it if it is not libvirt's"});
         if (*before != *after)
             lines_.fault(threads, fmt::format("the processors of {} work", vm.name), "virsh suspend " + name);
         else if (state != "paused")

@@ -26,7 +26,7 @@ std::vector<Target> targets_of(const Scene& scene) {
         const bool wanted = scene.open() || stays_open(scene.spec, volume);
         const std::string portal = to_text(*volume.iscsi->portal);
         const auto known = std::ranges::find_if(targets, [&](const Target& target) {
-            return target.name == *volume.iscsi->target && target.portal == portal;
+            return names_one_target(target.name, *volume.iscsi->target) && target.portal == portal;
         });
         if (known == targets.end())
             targets.push_back({*volume.iscsi->target, portal, wanted});
@@ -58,8 +58,8 @@ std::vector<Finding> check_sessions(const Scene& scene) {
     for (const Target& target : targets) {
         if (!target.wanted) continue;
         const auto session = std::ranges::find_if(*scene.sessions, [&](const IscsiSession& one) {
-            return one.target == target.name && std::ranges::find(one.portals, target.portal) != one.portals.end() &&
-                   !used.contains(one.name);
+            return names_one_target(one.target, target.name) &&
+                   std::ranges::find(one.portals, target.portal) != one.portals.end() && !used.contains(one.name);
         });
         if (session == scene.sessions->end()) {
             lines.fault(everywhere, fmt::format("no session to {} by {}", target.name, target.portal), "safectl apply");
@@ -73,7 +73,8 @@ std::vector<Finding> check_sessions(const Scene& scene) {
             lines.fault(where, describe(*session) + ": storage does not answer", "look at the network and the target");
     }
     for (const IscsiSession& session : *scene.sessions) {
-        const bool ours = std::ranges::any_of(targets, [&](const Target& one) { return one.name == session.target; });
+        const bool ours =
+            std::ranges::any_of(targets, [&](const Target& one) { return names_one_target(one.name, session.target); });
         if (!ours || used.contains(session.name)) continue;
         lines.fault(fmt::format("{}/{}/targetname", folder, session.name), "a session to " + describe(session),
                     way_out(session));

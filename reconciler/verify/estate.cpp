@@ -17,11 +17,6 @@ constexpr std::string_view luks_magic{"LUKS\xba\xbe", 6};
 constexpr std::size_t uuid_place = 168;
 constexpr std::size_t uuid_room = 40;
 
-std::string lower(std::string text) {
-    std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-    return text;
-}
-
 std::string without_dashes(std::string text) {
     std::erase(text, '-');
     return text;
@@ -108,7 +103,8 @@ class EstateSearch {
         if (!volume.spec->iscsi) return;
         for (const IscsiSession& session : sessions_)
             for (const IscsiDisk& disk : session.disks)
-                if (session.target == *volume.spec->iscsi->target && disk.lun == *volume.spec->iscsi->lun)
+                if (names_one_target(session.target, *volume.spec->iscsi->target) &&
+                    disk.lun == *volume.spec->iscsi->lun)
                     volume.carriers.insert(disk.name);
     }
 

@@ -55,6 +55,8 @@ Result<void> read_device(const System& system, const fs::path& device, IscsiSess
 
 }  // namespace
 
+bool names_one_target(const std::string& one, const std::string& other) { return lower(one) == lower(other); }
+
 Result<std::vector<IscsiSession>> read_iscsi_sessions(const System& system) {
     const fs::path folder = "/sys/class/iscsi_session";
     const Result<Names> names = names_in(system, folder);

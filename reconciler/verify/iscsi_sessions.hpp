@@ -21,6 +21,9 @@ struct IscsiSession {
     std::vector<IscsiDisk> disks;
 };
 
+/// An iSCSI name is the same in any case (RFC 3720, 3.2.6), and the kernel has it as whoever logged in spelled it.
+[[nodiscard]] bool names_one_target(const std::string& one, const std::string& other);
+
 /// None when the kernel has no initiator loaded.
 [[nodiscard]] base::Result<std::vector<IscsiSession>> read_iscsi_sessions(const System& system);
 

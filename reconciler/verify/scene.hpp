@@ -44,6 +44,7 @@ using Check = std::vector<Finding> (*)(const Scene& scene);
 [[nodiscard]] std::vector<Finding> check_exports(const Scene& scene);
 [[nodiscard]] std::vector<Finding> check_nfs_clients(const Scene& scene);
 [[nodiscard]] std::vector<Finding> check_guests(const Scene& scene);
+[[nodiscard]] std::vector<Finding> check_ports(const Scene& scene);
 [[nodiscard]] std::vector<Finding> check_firewall(const Scene& scene);
 [[nodiscard]] std::vector<Finding> check_files(const Scene& scene);
 [[nodiscard]] std::vector<Finding> check_memory(const System& system);

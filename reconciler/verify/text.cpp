@@ -1,5 +1,6 @@
 #include "reconciler/verify/text.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace safe::verify {
@@ -48,6 +49,11 @@ std::optional<std::uint64_t> number_of(std::string_view text) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
     return number;
+}
+
+std::string lower(std::string text) {
+    std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+    return text;
 }
 
 bool is_below(std::string_view path, std::string_view folder) {

@@ -19,6 +19,8 @@ namespace safe::verify {
 [[nodiscard]] std::string without_escapes(std::string_view text);
 /// A whole number without sign; nullopt for any other text.
 [[nodiscard]] std::optional<std::uint64_t> number_of(std::string_view text);
+/// A to Z become a to z.
+[[nodiscard]] std::string lower(std::string text);
 /// `path` is `folder` or lies below it; both absolute and normal.
 [[nodiscard]] bool is_below(std::string_view path, std::string_view folder);
 

@@ -15,8 +15,8 @@ std::vector<Finding> swap(const Scene& scene) { return check_swap(scene.system, 
 
 /// In the order in which a volume is opened, then the machine's own settings.
 constexpr std::array checks{check_sessions, check_loops,   check_mappings,    check_keyrings, check_mounts,
-                            check_holders,  check_exports, check_nfs_clients, check_guests,   check_firewall,
-                            check_files,    Check{memory}, Check{swap}};
+                            check_holders,  check_exports, check_nfs_clients, check_guests,   check_ports,
+                            check_firewall, check_files,   Check{memory},     Check{swap}};
 
 Result<Estate> estate_of(const System& system, const specs::SafeSpec& spec, const driver::Places& places, bool open,
                          const Result<BlockDevices>& devices, const Result<std::vector<IscsiSession>>& sessions) {

@@ -28,7 +28,7 @@ TEST_F(Closed, ACleanOneIsProvedLineByLine) {
     }
     EXPECT_THAT(subjects,
                 ::testing::IsSupersetOf({"mappings", "keyrings", "mounts", "holders", "iSCSI sessions", "exports",
-                                         "NFS clients", "guests", "firewall", "files", "memory", "swap"}));
+                                         "NFS clients", "guests", "ports", "firewall", "files", "memory", "swap"}));
     EXPECT_FALSE(report.unprotected.empty());
 }
 

@@ -11,6 +11,7 @@
 
 #include "plugins/nftables/compile.hpp"
 #include "plugins/nftables/rule_text.hpp"
+#include "specs/identity.hpp"
 #include "specs/loader.hpp"
 
 namespace safe::verify::test {
@@ -60,6 +61,7 @@ FakeHost::FakeHost() {
             {"/usr/bin/qemu-system-x86_64", "-name", "guest=atlas-gateway,debug-threads=on", "-uuid", "none"});
     answers("virsh -c qemu:///system domstate atlas-gateway", "running\n\n");
 
+    port("gateway");
     folder("/srv/safe/atlas");
     // A LUKS2 header: magic, and the UUID at 168.
     std::string header("LUKS\xba\xbe\x00\x02", 8);
@@ -150,6 +152,10 @@ void FakeHost::session(const std::string& name, const std::string& target, const
     write(connection + "/persistent_address", portal.substr(0, portal.find(':')) + "\n");
     write(connection + "/persistent_port", portal.substr(portal.find(':') + 1) + "\n");
     if (!disk_name.empty()) folder(fmt::format("{}/device/target2:0:0/2:0:0:{}/block/{}", own, lun, disk_name));
+}
+
+void FakeHost::port(const std::string& vm, const std::string& bridge) const {
+    link("/sys/class/net/" + specs::tap_of("atlas", vm) + "/master", "../../virtual/net/" + bridge);
 }
 
 void FakeHost::answers(const std::string& command, const std::string& output, int status) {

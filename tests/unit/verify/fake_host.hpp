@@ -39,6 +39,8 @@ class FakeHost {
                  const std::string& under) const;
     void session(const std::string& name, const std::string& target, const std::string& portal, int lun,
                  const std::string& disk) const;
+    /// A VM's own port, which belongs to that bridge.
+    void port(const std::string& vm, const std::string& bridge = "br-atlas") const;
     /// What `program arguments` prints when it succeeds.
     void answers(const std::string& command, const std::string& output, int status = 0);
     /// A rule of the safe's table, as nft lists its expression.

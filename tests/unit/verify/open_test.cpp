@@ -36,6 +36,7 @@ class Open : public ::testing::Test {
         host.process(80, "qemu-system-x86", {"qemu", "-name", "guest=atlas-gateway"}, "mnt:[2]", mounted);
         host.process(90, "qemu-system-x86", {"qemu", "-name", "guest=atlas-desktop"}, "mnt:[1]", mounted);
         host.answers("virsh -c qemu:///system domstate atlas-desktop", "running\n\n");
+        host.port("desktop");
         host.write("/var/lib/nfs/etab", "/srv/safe/atlas/data\t10.77.0.20(rw,sync,root_squash)\n");
         host.write("/proc/fs/nfsd/exports", "/srv/safe/atlas/data\t10.77.0.20/32(rw,sync)\n");
         host.write("/proc/fs/nfsd/clients/3/info", "address: \"10.77.0.20:863\"\n");
