@@ -50,10 +50,14 @@ Result<HeaderDevice> HeaderDevice::open(const std::filesystem::path& path, Acces
     if (::ioctl(device.file_.get(), BLKGETSIZE64, &device.size_) != 0 ||
         ::ioctl(device.file_.get(), BLKPBSZGET, &physical) != 0)
         return device_error("ask for the size of", path, errno);
-    // Stale pages must not hide what the provider has changed meanwhile; nobody minds where that is not possible.
-    static_cast<void>(::posix_fadvise(device.file_.get(), 0, 0, POSIX_FADV_DONTNEED));
+    device.ask_storage();
     device.sector_size_ = physical >= 4096 ? 4096 : 512;
     return device;
+}
+
+void HeaderDevice::ask_storage() const {
+    // Stale pages must not hide what the provider has changed meanwhile; nobody minds where that is not possible.
+    static_cast<void>(::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_DONTNEED));
 }
 
 Result<std::string> HeaderDevice::read(std::uint64_t offset, std::uint64_t size) const {
@@ -135,7 +139,9 @@ Result<void> HeaderDevice::write(const std::string& image, const Header& header)
         if (Result<void> flushed = flush(); !flushed) return flushed;
     }
     // Last of all, where a keyslot was that is gone: until now the header before may have been the one that counts.
-    return put_areas(all, {{2 * header.copy_size, image.size()}}, *there);
+    if (Result<void> wiped = put_areas(all, {{2 * header.copy_size, image.size()}}, *there); !wiped) return wiped;
+    ask_storage();
+    return {};
 }
 
 }  // namespace safe::luks

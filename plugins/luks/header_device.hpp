@@ -33,7 +33,7 @@ class HeaderDevice {
     /// Writes both copies and the keyslot areas (`image`, as render_both of `header` and the areas after it): first the
     /// areas of its keyslots, then the copies, and only then what lies where it has no keyslot. So wherever it ends one
     /// good copy with its areas is there, as long as no keyslot of the header before is overwritten by another
-    /// (spares). Durable when it returns.
+    /// (spares). Durable when it returns; what is read after it comes from the storage, not from memory.
     [[nodiscard]] base::Result<void> write(const std::string& image, const Header& header) const;
     /// The first step onto a blank device: its first sector says whose it is, in one write.
     [[nodiscard]] base::Result<void> claim(const std::string& image) const;
@@ -46,6 +46,8 @@ class HeaderDevice {
     [[nodiscard]] base::Result<void> put_areas(std::string_view image, const std::vector<Area>& areas,
                                                std::string& there) const;
     [[nodiscard]] base::Result<void> flush() const;
+    /// The next read does.
+    void ask_storage() const;
 
     base::FileDescriptor file_;
     std::filesystem::path path_;

@@ -32,15 +32,16 @@ std::string plain(std::string uuid) {
     return uuid;
 }
 
-/// The UUID of the header in the UUID that libcryptsetup gives a mapping, "CRYPT-LUKS2-<32 digits>-<name>"; empty when
-/// it is none of that form.
-std::string header_uuid_in(const Mapping& mapping) {
-    constexpr std::string_view prefix = "CRYPT-LUKS2-";
+constexpr std::string_view uuid_prefix = "CRYPT-LUKS2-";
+
+/// The UUID of the header in the UUID that libcryptsetup gives a mapping, "CRYPT-LUKS2-<32 digits>-<name>", with the
+/// name that it was opened under, whatever it is called now; empty when it is none of that form.
+std::string header_uuid_in(const Mapping& mapping, const std::string& opened_as) {
     constexpr std::size_t digits = 32;
-    if (mapping.uuid.size() != prefix.size() + digits + 1 + mapping.name.size() || !mapping.uuid.starts_with(prefix) ||
-        !mapping.uuid.ends_with("-" + mapping.name))
+    if (mapping.uuid.size() != uuid_prefix.size() + digits + 1 + opened_as.size() ||
+        !mapping.uuid.starts_with(uuid_prefix) || !mapping.uuid.ends_with("-" + opened_as))
         return {};
-    return mapping.uuid.substr(prefix.size(), digits);
+    return mapping.uuid.substr(uuid_prefix.size(), digits);
 }
 
 class MappingDriver final : public driver::Driver {
@@ -73,8 +74,7 @@ class MappingDriver final : public driver::Driver {
             for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, model::Unknown{all.error()});
             return snapshot;
         }
-        for (const ResourceId& id : scope.ids)
-            snapshot.observations.emplace(id, judge(id.name(), find(*all, id.name())));
+        for (const ResourceId& id : scope.ids) snapshot.observations.emplace(id, judge(id.name(), *all));
         if (!scope.enumerate) return snapshot;
         for (const Mapping& mapping : *all) {
             if (!mapping.name.starts_with(prefix_)) continue;
@@ -82,7 +82,7 @@ class MappingDriver final : public driver::Driver {
             const ResourceId id = make_id(Kind::mapping, volume);
             // Another safe may be called like the beginning of a volume's name: what left the file is ours by record.
             if (volume.empty() || snapshot.observations.contains(id) || !on_record(volume, mapping)) continue;
-            snapshot.observations.emplace(id, judge(volume, &mapping));
+            snapshot.observations.emplace(id, judge(volume, *all));
         }
         return snapshot;
     }
@@ -134,19 +134,25 @@ class MappingDriver final : public driver::Driver {
         return needs;
     }
 
+    /// What we opened, even if somebody has renamed it; else what has its name.
     [[nodiscard]] const Mapping* find(const std::vector<Mapping>& all, const std::string& volume) const {
-        const auto found = std::ranges::find(all, ground_.setting.places.mapping_name(volume), &Mapping::name);
+        const std::string name = ground_.setting.places.mapping_name(volume);
+        auto found =
+            std::ranges::find_if(all, [&](const Mapping& mapping) { return !header_uuid_in(mapping, name).empty(); });
+        if (found == all.end()) found = std::ranges::find(all, name, &Mapping::name);
         return found != all.end() ? &*found : nullptr;
     }
 
     [[nodiscard]] bool on_record(const std::string& volume, const Mapping& mapping) const {
         const auto record = HeaderStore(ground_.setting.places.headers(volume)).record();
-        return record && *record && plain((*record)->header.uuid) == header_uuid_in(mapping);
+        return record && *record && plain((*record)->header.uuid) == header_uuid_in(mapping, mapping.name);
     }
 
-    [[nodiscard]] Observation judge(const std::string& volume, const Mapping* mapping) const {
-        if (mapping == nullptr) return model::Absent{};
-        const std::string uuid = header_uuid_in(*mapping);
+    [[nodiscard]] Observation judge(const std::string& volume, const std::vector<Mapping>& all) const {
+        const Mapping* mapping = find(all, volume);
+        if (mapping == nullptr) return judge_without(volume, all);
+        const std::string name = ground_.setting.places.mapping_name(volume);
+        const std::string uuid = header_uuid_in(*mapping, name);
         if (uuid.empty())
             return model::Foreign{
                 fmt::format("the device {} was not made for a LUKS2 volume of that name", mapping->name),
@@ -158,8 +164,20 @@ class MappingDriver final : public driver::Driver {
             .set("container",
                  !*record || plain((*record)->header.uuid) == uuid ? std::string(its_own) : "another: " + uuid)
             .set("state", state_of(*mapping));
+        if (mapping->name != name) present.attributes.set("name", mapping->name);
         present.facts.set("device", mapping->device).set("uuid", mapping->uuid);
         return present;
+    }
+
+    /// What is open of the volume was not opened by us: it is not ours to close, and the volume is not closed.
+    [[nodiscard]] Observation judge_without(const std::string& volume, const std::vector<Mapping>& all) const {
+        const auto record = HeaderStore(ground_.setting.places.headers(volume)).record();
+        if (!record || !*record) return model::Absent{};
+        const std::string uuid = std::string(uuid_prefix) + plain((*record)->header.uuid) + "-";
+        const auto open = std::ranges::find_if(all, [&](const Mapping& one) { return one.uuid.starts_with(uuid); });
+        if (open == all.end()) return model::Absent{};
+        return model::Unknown{{"look at", "mapping/" + volume, fmt::format("somebody has opened it as {}", open->name),
+                               fmt::format("if nobody needs that: `cryptsetup close {}`", open->name)}};
     }
 
     static std::string state_of(const Mapping& mapping) {
@@ -177,7 +195,7 @@ class MappingDriver final : public driver::Driver {
 
     /// Whatever stands on it is left standing: taking that down would wait for the device.
     Result<void> resume(const std::string& volume, const driver::Context& context) {
-        const Result<bool> resumed = ground_.api->resume(ground_.setting.places.mapping_name(volume));
+        const Result<bool> resumed = let_write(volume);
         if (!resumed) return base::fail(resumed.error());
         if (*resumed) return {};
         // What waits to be written waits for a key that nobody has; errors let go whoever waits with it.
@@ -226,36 +244,34 @@ class MappingDriver final : public driver::Driver {
     }
 
     Result<void> close(const std::string& volume, Closing how) {
-        const std::string name = ground_.setting.places.mapping_name(volume);
+        // Without its key, only force helps whom it holds; whether anybody does is seen next.
         if (how == Closing::gently)
-            if (Result<void> awake = let_write(volume); !awake) return awake;
-        if (const Outcome<void> closed = ground_.api->deactivate(name, how); !closed)
-            return base::fail(still_held(closed.error(), volume, name));
+            if (const Result<bool> resumed = let_write(volume); !resumed) return base::fail(resumed.error());
+        const Result<std::vector<Mapping>> all = ground_.api->mappings();
+        if (!all) return base::fail(all.error());
+        if (const Mapping* mapping = find(*all, volume); mapping != nullptr)
+            if (const Outcome<void> closed = ground_.api->deactivate(mapping->name, how); !closed)
+                return base::fail(still_held(closed.error(), volume, mapping->name));
         const Result<std::vector<Mapping>> left = ground_.api->mappings();
         if (!left) return base::fail(left.error());
-        // By UUID too: a device that was renamed still holds the key.
-        const auto there = std::ranges::find_if(*left, [&](const Mapping& mapping) {
-            return mapping.name == name ||
-                   (mapping.uuid.starts_with("CRYPT-LUKS2-") && mapping.uuid.ends_with("-" + name));
-        });
-        if (there != left->end())
+        if (const Mapping* there = find(*left, volume); there != nullptr)
             return base::fail({"close", "mapping/" + volume,
                                fmt::format("the device {} ({}) is still there", there->name, there->device),
                                "look at `dmsetup info`"});
+        const Observation seen = judge_without(volume, *left);
+        if (const auto* unknown = std::get_if<model::Unknown>(&seen)) return base::fail(unknown->error);
         if (::unlink(ground_.marker(volume).c_str()) != 0 && errno != ENOENT)
             return base::fail({"remove", ground_.marker(volume).string(), base::errno_text(errno), ""});
         return {};
     }
 
-    /// Whatever is unsaved above a suspended device can be written, unless its key was wiped; then only force helps
-    /// whom it holds.
-    [[nodiscard]] Result<void> let_write(const std::string& volume) const {
+    /// What is unsaved above a suspended device can be written from now on. false: its key was wiped.
+    [[nodiscard]] Result<bool> let_write(const std::string& volume) const {
         const Result<std::vector<Mapping>> all = ground_.api->mappings();
         if (!all) return base::fail(all.error());
         const Mapping* mapping = find(*all, volume);
-        if (mapping == nullptr || !mapping->suspended) return {};
-        const Result<bool> resumed = ground_.api->resume(mapping->name);
-        return resumed ? Result<void>() : base::fail(resumed.error());
+        if (mapping == nullptr || !mapping->suspended) return true;
+        return ground_.api->resume(mapping->name);
     }
 
     [[nodiscard]] Error still_held(const Failure& failure, const std::string& volume, const std::string& name) const {
