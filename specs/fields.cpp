@@ -105,9 +105,10 @@ Fields<RuleSpec> rule_fields() {
                  &RuleSpec::from, types::endpoint()),
         required({"to", "Who is reached; named in the same way."}, &RuleSpec::to, types::endpoint()),
         list({"allow", "The services that are let through.", "[tcp/3389, tcp/22]"}, &RuleSpec::allow, types::service()),
-        defaulted(
-            {"when", "In which state of the safe the rule holds. What reaches a workspace VM holds only in `open`."},
-            &RuleSpec::when, types::when(), "open"),
+        defaulted({"when",
+                   "In which state of the safe the rule holds. What reaches a workspace VM holds only in `open`, and "
+                   "what one sends as part of a range of addresses."},
+                  &RuleSpec::when, types::when(), "open"),
     };
 }
 

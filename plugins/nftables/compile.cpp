@@ -188,7 +188,12 @@ Firewall compile(const SafeSpec& spec, const NetworkSpec& network) {
         Chain& chain = *declared.when == specs::When::always ? judge
                        : *declared.when == specs::When::open ? firewall.open
                                                              : firewall.locked;
-        std::ranges::move(*rules, std::back_inserter(chain.rules));
+        if (rules->rules.empty() && rules->while_open.empty())
+            firewall.notes.push_back(
+                fmt::format("firewall.{} ({}) allows nothing: traffic from {} to {} never crosses the safe's bridge",
+                            declared.name, to_text(declared.at), *declared.from, *declared.to));
+        std::ranges::move(rules->rules, std::back_inserter(chain.rules));
+        std::ranges::move(rules->while_open, std::back_inserter(firewall.open.rules));
         firewall.labels[declared.name] = meaning(declared);
     }
     judge.rules.push_back(rule("implied/default-drop", Body().then("drop")));

@@ -26,6 +26,7 @@ struct Firewall {
     Chain open;
     Chain locked;
     std::map<std::string, std::string> labels = {};  // what a rule means, by its key in attributes
+    std::vector<std::string> notes = {};             // of rules that allow nothing
     std::vector<model::Refusal> refusals = {};
 };
 

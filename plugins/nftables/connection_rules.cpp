@@ -51,6 +51,8 @@ Place hypervisor_place(const specs::NetworkSpec& network) {
     return {"@hypervisor", nullptr, {network.address->address, specs::Cidr::host}};
 }
 
+bool sleeps(const Place& place) { return place.vm != nullptr && *place.vm->role == specs::Role::workspace; }
+
 void ConnectionRules::pair(const Place& from, const Place& to, const std::vector<Service>& services,
                            const std::string& suffix) {
     const auto add = [&](const std::string& part, Body body) {

@@ -22,6 +22,8 @@ struct Place {
 [[nodiscard]] Place place_of(const specs::VmSpec& vm);
 /// The hypervisor's own address on the bridge.
 [[nodiscard]] Place hypervisor_place(const specs::NetworkSpec& network);
+/// It is a workspace VM: it sends and is reached while the safe is open, and never otherwise.
+[[nodiscard]] bool sleeps(const Place& place);
 
 class ConnectionRules {
  public:

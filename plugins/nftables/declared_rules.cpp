@@ -61,11 +61,6 @@ std::vector<Place> places_of(const SafeSpec& spec, const NetworkSpec& net, const
     return {};
 }
 
-/// A workspace VM that a range of addresses happens to hold is reached while the safe is open, and never otherwise.
-bool asleep(const specs::RuleSpec& rule, const Place& place) {
-    return place.vm != nullptr && *place.vm->role == specs::Role::workspace && *rule.when != specs::When::open;
-}
-
 base::Error refusal(const specs::RuleSpec& rule, std::string cause, std::string advice) {
     return {"allow", fmt::format("firewall.{} ({})", rule.name, to_text(rule.at)), std::move(cause), std::move(advice),
             base::Error::Kind::refused};
@@ -73,8 +68,7 @@ base::Error refusal(const specs::RuleSpec& rule, std::string cause, std::string 
 
 }  // namespace
 
-base::Result<std::vector<Rule>> declared_rules(const SafeSpec& spec, const NetworkSpec& net,
-                                               const specs::RuleSpec& rule) {
+base::Result<DeclaredRules> declared_rules(const SafeSpec& spec, const NetworkSpec& net, const specs::RuleSpec& rule) {
     std::vector<std::vector<Place>> ends;
     for (const auto* word : {&rule.from, &rule.to}) {
         const auto endpoint = specs::resolve_endpoint(spec, **word);
@@ -92,21 +86,21 @@ base::Result<std::vector<Rule>> declared_rules(const SafeSpec& spec, const Netwo
     }
     std::vector<std::pair<const Place*, const Place*>> pairs;
     for (const Place& from : ends[0])
-        for (const Place& to : ends[1])
-            if (from.vm != to.vm && !asleep(rule, from) && !asleep(rule, to)) pairs.emplace_back(&from, &to);
-    if (pairs.empty())
-        return base::fail(refusal(rule,
-                                  fmt::format("traffic from {} to {} never crosses the safe's bridge, so its firewall "
-                                              "cannot judge it",
-                                              *rule.from, *rule.to),
-                                  "remove the rule"));
+        for (const Place& to : ends[1]) {
+            const bool never_runs = *rule.when == specs::When::locked && (sleeps(from) || sleeps(to));
+            if (from.vm != to.vm && !never_runs) pairs.emplace_back(&from, &to);
+        }
     std::vector<specs::Service> services;
     services.reserve(rule.allow.size());
     for (const auto& [service, at] : rule.allow) services.push_back(service);
     ConnectionRules declared(spec, rule.name);
-    for (const auto& [from, to] : pairs)
-        declared.pair(*from, *to, services, pairs.size() == 1 ? "" : fmt::format(", {} to {}", from->label, to->label));
-    return declared.take();
+    ConnectionRules while_open(spec, rule.name);
+    for (const auto& [from, to] : pairs) {
+        const bool only_open = *rule.when == specs::When::always && (sleeps(*from) || sleeps(*to));
+        (only_open ? while_open : declared)
+            .pair(*from, *to, services, pairs.size() == 1 ? "" : fmt::format(", {} to {}", from->label, to->label));
+    }
+    return DeclaredRules{declared.take(), while_open.take()};
 }
 
 }  // namespace safe::nftables

@@ -8,10 +8,14 @@
 
 namespace safe::nftables {
 
-/// `network` is the spec's own. Fails when the rule names something that this spec does not have, or traffic that never
-/// crosses the bridge.
-[[nodiscard]] base::Result<std::vector<Rule>> declared_rules(const specs::SafeSpec& spec,
-                                                             const specs::NetworkSpec& network,
-                                                             const specs::RuleSpec& rule);
+struct DeclaredRules {
+    std::vector<Rule> rules;       // of the chain that the rule is for
+    std::vector<Rule> while_open;  // of a rule for every mode, what a workspace VM sends: it runs in no other
+};
+
+/// `network` is the spec's own. Fails when the rule names something that this spec does not have. Empty when none of
+/// its traffic ever crosses the bridge.
+[[nodiscard]] base::Result<DeclaredRules> declared_rules(const specs::SafeSpec& spec, const specs::NetworkSpec& network,
+                                                         const specs::RuleSpec& rule);
 
 }  // namespace safe::nftables

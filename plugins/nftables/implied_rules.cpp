@@ -25,8 +25,6 @@ constexpr std::string_view monitor_name = "monitor";
 
 Service tcp(std::uint16_t port) { return {Service::Protocol::tcp, port, port}; }
 
-bool sleeps(const Place& place) { return place.vm != nullptr && *place.vm->role == specs::Role::workspace; }
-
 ImpliedRule allow(const SafeSpec& spec, const std::string& name, std::string label, const Place& from, const Place& to,
                   std::uint16_t port) {
     ConnectionRules rules(spec, name);

@@ -48,6 +48,7 @@ class NftablesDriver final : public driver::Driver {
         Firewall firewall = compile(spec, *spec.network);
         driver::Desire desire{{}, std::move(firewall.refusals)};
         desire.resources.push_back({id_of(base_chain), Presence::present, attributes_of(base_chain, firewall.base)});
+        desire.resources.back().notes = std::move(firewall.notes);
         std::vector<ResourceId> below_storage{id_of(base_chain)};
         for (const specs::VolumeSpec& volume : spec.volumes)
             if (is_mounted(spec, volume.name)) below_storage.push_back(make_id(Kind::exported, volume.name));

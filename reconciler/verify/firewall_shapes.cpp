@@ -75,6 +75,11 @@ bool FirewallShapes::allow(std::string_view chain, const FirewallRule& rule) con
     return any(rule.comment) || any(declared_name(rule));
 }
 
+std::set<std::string> FirewallShapes::declared(std::string_view chain) const {
+    const auto found = declared_.find(chain);
+    return found != declared_.end() ? found->second : std::set<std::string>();
+}
+
 // --- the ends of connections
 
 FirewallShapes::End FirewallShapes::hypervisor() const {
@@ -92,6 +97,29 @@ FirewallShapes::End FirewallShapes::end_of(std::string_view word) const {
     if (endpoint->kind == specs::Endpoint::Kind::vm) return endpoint->vm->address ? end_of(*endpoint->vm) : End();
     if (!spec_.network->gateway) return {};
     return {.tap = specs::tap_of(*spec_.safe, spec_.network->gateway->value), .address = text_of(endpoint->addresses)};
+}
+
+std::vector<const VmSpec*> FirewallShapes::ports_of(std::string_view word) const {
+    const auto endpoint = specs::resolve_endpoint(spec_, word);
+    if (!endpoint) return {};
+    if (endpoint->vm != nullptr) return {endpoint->vm};
+    const specs::NetworkSpec& net = *spec_.network;
+    const specs::Cidr& addresses = endpoint->addresses;
+    const auto lies_in = [&](const specs::Cidr& other) {
+        return addresses.prefix >= other.prefix && other.contains(addresses.network());
+    };
+    std::vector<const VmSpec*> ports;
+    for (const VmSpec& vm : spec_.vms)
+        if (vm.address && addresses.contains(**vm.address)) ports.push_back(&vm);
+    bool is_people = false;
+    for (const auto& zone : {net.users, net.super_users}) {
+        if (!zone || !net.gateway || !(*zone)->overlaps(addresses)) continue;
+        ports.push_back(spec_.vm(**net.gateway));
+        is_people = is_people || lies_in(**zone);
+    }
+    const bool is_inside = lies_in({net.address->network(), net.address->prefix});
+    if (is_inside ? addresses.contains(net.address->address) : !is_people) ports.push_back(nullptr);
+    return ports;
 }
 
 // --- what there is
@@ -182,19 +210,29 @@ void FirewallShapes::add_logs() {
 }
 
 void FirewallShapes::add_declared(const specs::RuleSpec& rule) {
-    const std::string_view chain = *rule.when == specs::When::always ? "base"
-                                   : *rule.when == specs::When::open ? "open"
-                                                                     : "locked";
+    const bool always = *rule.when == specs::When::always;
+    const std::string chain = always ? "base" : std::string(to_text(*rule.when));
     std::vector<Service> services;
     for (const auto& service : rule.allow) services.push_back(service.value);
     const End from = end_of(*rule.from);
     const End to = end_of(*rule.to);
+    const auto known = [](const End& end, const VmSpec* vm, const specs::SafeSpec& spec) {
+        return vm == nullptr || !end.tap.empty() ? end : End{.tap = specs::tap_of(*spec.safe, vm->name)};
+    };
+    for (const VmSpec* sender : ports_of(*rule.from))
+        for (const VmSpec* reached : ports_of(*rule.to)) {
+            const bool asleep = (sender != nullptr && sleeps(*sender)) || (reached != nullptr && sleeps(*reached));
+            if (sender == reached || (asleep && chain == "locked")) continue;
+            declared_[always && asleep ? "open" : chain].insert(rule.name);
+            if (always && asleep)
+                add_connection("open", rule.name, known(from, sender, spec_), known(to, reached, spec_), services);
+        }
     if (!from.tap.empty() || !to.tap.empty()) return add_connection(chain, rule.name, from, to, services);
     // One of the two is a VM all the same, for only such traffic crosses the bridge.
     for (const VmSpec& vm : spec_.vms) {
-        const End known{.tap = specs::tap_of(*spec_.safe, vm.name)};
-        add_connection(chain, rule.name, known, {}, services);
-        add_connection(chain, rule.name, {}, known, services);
+        const End port{.tap = specs::tap_of(*spec_.safe, vm.name)};
+        add_connection(chain, rule.name, port, {}, services);
+        add_connection(chain, rule.name, {}, port, services);
     }
 }
 

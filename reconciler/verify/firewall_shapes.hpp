@@ -3,6 +3,7 @@
 // called. Of a declared rule between bare addresses only the service, its direction and a VM's port are known here.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -22,6 +23,9 @@ class FirewallShapes {
     /// Whether a rule may accept what it accepts in this chain.
     [[nodiscard]] bool allow(std::string_view chain, const FirewallRule& rule) const;
 
+    /// Names of the spec's rules that must have some in this chain: not of one whose traffic never crosses the bridge.
+    [[nodiscard]] std::set<std::string> declared(std::string_view chain) const;
+
  private:
     using Tests = std::set<std::string>;
     /// What an end of a connection is known by on the bridge; empty: not known.
@@ -33,6 +37,8 @@ class FirewallShapes {
     [[nodiscard]] End hypervisor() const;
     [[nodiscard]] End end_of(const specs::VmSpec& vm) const;
     [[nodiscard]] End end_of(std::string_view word) const;
+    /// The VMs behind whose ports it lies, the gateway's for people; nullptr among them: on the hypervisor's side.
+    [[nodiscard]] std::vector<const specs::VmSpec*> ports_of(std::string_view word) const;
 
     void add(std::string_view chain, std::string name, Tests tests);
     void add_connection(std::string_view chain, const std::string& name, const End& from, const End& to,
@@ -44,6 +50,7 @@ class FirewallShapes {
 
     const specs::SafeSpec& spec_;
     std::map<std::pair<std::string, std::string>, std::vector<Tests>> shapes_;  // by chain and name
+    std::map<std::string, std::set<std::string>, std::less<>> declared_;        // by chain
 };
 
 }  // namespace safe::verify

@@ -263,19 +263,6 @@ TEST(Compile, AnAddressOfTheFileIsFoundWhereverItLies) {
         "drop implied/default-drop");
 }
 
-TEST(Compile, WhatTheBridgeNeverSeesIsRefusedByName) {
-    specs::SafeSpec spec = test::sample_spec();
-    spec.firewall = {test::sample_rule("loop", "users", "gateway", {"tcp/80"}),
-                     test::sample_rule("outer", "192.0.2.1", "198.51.100.0/24", {"tcp/80"}),
-                     test::sample_rule("typo", "desktpo", "forge", {"tcp/80"})};
-    const Firewall firewall = compile(spec, *spec.network);
-    std::vector<std::string> subjects;
-    subjects.reserve(firewall.refusals.size());
-    for (const model::Refusal& refusal : firewall.refusals) subjects.push_back(refusal.subject);
-    EXPECT_EQ(subjects, (std::vector<std::string>{"firewall.loop (atlas.yaml:20:3)", "firewall.outer (atlas.yaml:20:3)",
-                                                  "firewall.typo (atlas.yaml:20:3)"}));
-}
-
 TEST(Compile, NfsIsReachedByThoseWhoMountSomethingWhileOpen) {
     specs::SafeSpec spec = test::sample_spec();
     test::add_mounts(spec);

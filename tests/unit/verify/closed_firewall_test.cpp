@@ -150,11 +150,11 @@ TEST_F(Closed, ATablePutToSleep) {
 
 TEST_F(Closed, LockedHasItsOwnRulesAndNoOthers) {
     EXPECT_THAT(found(model::Mode::locked),
-                ElementsAre(HasSubstr("fault firewall: a declared rule is missing: users-to-gateway")));
+                ElementsAre(HasSubstr("fault firewall: a declared rule is missing: gateway-to-host")));
     const std::string tap = specs::tap_of("atlas", "gateway");
-    host.rule("locked", "users-to-gateway: tcp/22",
-              as_listed("iifname " + tap + " oifname " + tap +
-                        " ip saddr 10.78.0.0/24 ip daddr 10.77.0.2 tcp dport 22 ct direction original "
+    host.rule("locked", "gateway-to-host: tcp/22",
+              as_listed("iifname " + tap +
+                        " ip saddr 10.77.0.2 ip daddr 10.77.0.1 tcp dport 22 ct direction original "
                         "ct state established,new counter accept"));
     EXPECT_THAT(found(model::Mode::locked), IsEmpty());
     EXPECT_THAT(found(), ElementsAre(HasSubstr("while closed")));

@@ -34,7 +34,7 @@ vms:
   desktop: {{ role: workspace, image: desktop.qcow2, memory: 512MiB, cpus: 1, address: 10.77.0.20, mounts: {{ /data: data }} }}
 firewall:
   users-to-desktop: {{ from: users, to: desktop, allow: [tcp/22], when: open }}
-  users-to-gateway: {{ from: users, to: gateway, allow: [tcp/22], when: locked }}
+  gateway-to-host: {{ from: gateway, to: 10.77.0.1, allow: [tcp/22], when: locked }}
 )",
                                          suspend);
     specs::Loaded loaded = specs::load_text(text, "safe.yaml");
