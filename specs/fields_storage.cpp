@@ -23,18 +23,12 @@ Fields<IscsiSpec> iscsi_fields() {
 
 Fields<KdfSpec> kdf_fields() {
     return {
-        defaulted({"type",
-                   "The key derivation. `pbkdf2` only where Argon2id may not be used: it costs an attacker "
-                   "far less."},
+        defaulted({"type", "The key derivation. `pbkdf2`, which costs an attacker far less, is refused for the vault."},
                   &KdfSpec::type, types::kdf_type(), "argon2id"),
-        defaulted({"memory", "The memory that one derivation takes. Only with argon2id."}, &KdfSpec::memory,
-                  types::kdf_memory(), "1GiB"),
-        defaulted({"passes",
-                   "The number of passes over it, for argon2id at most 1000; with pbkdf2 the number of iterations, at "
-                   "least 1000, which is then required."},
-                  &KdfSpec::passes, types::kdf_passes(), "4"),
-        defaulted({"lanes", "How many lanes are computed side by side. Only with argon2id."}, &KdfSpec::lanes,
-                  types::kdf_lanes(), "4"),
+        defaulted({"memory", "The memory that one derivation takes."}, &KdfSpec::memory, types::kdf_memory(), "1GiB"),
+        defaulted({"passes", "The number of passes over it, at most 64."}, &KdfSpec::passes, types::kdf_passes(), "4"),
+        defaulted({"lanes", "How many lanes are computed side by side. Without effect: the derivation has one."},
+                  &KdfSpec::lanes, types::kdf_lanes(), "4"),
     };
 }
 
@@ -43,8 +37,9 @@ Fields<EncryptionSpec> encryption_fields() {
         defaulted({"cipher", "The cipher, in the notation of dm-crypt."}, &EncryptionSpec::cipher, types::cipher(),
                   "aes-xts-plain64"),
         defaulted({"key-size", "The size of the volume key."}, &EncryptionSpec::key_size, types::key_size(), "512"),
-        defaulted_part({"kdf", "What a guess at a key costs; of the vault's keyslots, and of any other volume's one."},
-                       &EncryptionSpec::kdf, kdf_fields()),
+        defaulted_part(
+            {"kdf", "What a guess at a member's key costs; of the vault. The keys of other volumes are random."},
+            &EncryptionSpec::kdf, kdf_fields()),
     };
 }
 

@@ -104,36 +104,27 @@ void judge_access(Judgement& judgement, const VolumeSpec& volume) {
 
 bool is_written(const Position& at) { return at.line != 0; }
 
-/// libcryptsetup would refuse fewer iterations; the rest of the bounds is in the types.
-void judge_pbkdf2(Judgement& judgement, const VolumeSpec& volume) {
-    constexpr std::uint32_t fewest = 1000;
-    const KdfSpec& kdf = volume.encryption.kdf;
-    const bool is_read = judgement.is_sound(volume, "encryption.kdf.passes");
-    if (is_read && (!is_written(kdf.passes.at) || *kdf.passes < fewest)) {
-        judgement.diagnostics.error(
-            is_written(kdf.passes.at) ? kdf.passes.at : kdf.type.at,
-            fmt::format("{}: pbkdf2 takes at least {} passes, here its iterations", volume.name, fewest),
-            "write passes: such as 2000000, or type: argon2id");
-    }
-    const auto refuse = [&](const Position& at, std::string_view key) {
-        if (!is_written(at)) return;
-        judgement.diagnostics.error(at, fmt::format("{}: pbkdf2 knows no {}", volume.name, key),
-                                    "remove it, or write type: argon2id");
-    };
-    refuse(kdf.memory.at, "memory");
-    refuse(kdf.lanes.at, "lanes");
-}
-
+/// What a guess at a member's key costs. The keys of all other volumes are random.
 void judge_kdf(Judgement& judgement, const VolumeSpec& volume) {
-    constexpr std::uint32_t most = 1000;
+    constexpr std::uint32_t most = 64;  // one login would take minutes
     const KdfSpec& kdf = volume.encryption.kdf;
-    if (!judgement.is_sound(volume, "encryption.kdf.type")) return;
-    if (*kdf.type == KdfType::pbkdf2) return judge_pbkdf2(judgement, volume);
-    if (*kdf.passes <= most) return;
-    judgement.diagnostics.error(
-        kdf.passes.at,
-        fmt::format("{}: {} passes of argon2id would take hours; at most {}", volume.name, *kdf.passes, most),
-        "lower it, and raise memory");
+    if (!is_written(kdf.at) || !judgement.is_sound(volume, "role")) return;
+    if (*volume.role != VolumeRole::vault) {
+        judgement.diagnostics.warning(
+            kdf.at, fmt::format("{}: kdf has no effect, its key is random and lies in the vault", volume.name),
+            "leave it out; only the vault's counts");
+        return;
+    }
+    if (judgement.is_sound(volume, "encryption.kdf.type") && *kdf.type != KdfType::argon2id) {
+        judgement.diagnostics.error(
+            kdf.type.at, fmt::format("{}: a member's key is made with argon2id and nothing else", volume.name),
+            "leave type out");
+    } else if (judgement.is_sound(volume, "encryption.kdf.passes") && *kdf.passes > most) {
+        judgement.diagnostics.error(
+            kdf.passes.at,
+            fmt::format("{}: {} passes are too many to log in with; at most {}", volume.name, *kdf.passes, most),
+            "lower it, and raise memory");
+    }
 }
 
 }  // namespace

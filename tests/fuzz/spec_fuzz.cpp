@@ -97,9 +97,10 @@ void check_volume(const VolumeSpec& volume) {
     const EncryptionSpec& encryption = volume.encryption;
     require(*encryption.cipher == "aes-xts-plain64", "the cipher");
     require(*encryption.key_size == 512 || *encryption.key_size == 256, "the size of its key");
-    const std::uint32_t passes = *encryption.kdf.passes;
-    const bool is_argon = *encryption.kdf.type == KdfType::argon2id;
-    require(is_argon ? passes >= 4 && passes <= 1000 : passes >= 1000, "the cost of a guess");
+    const KdfSpec& kdf = encryption.kdf;
+    require(
+        *volume.role != VolumeRole::vault || (*kdf.type == KdfType::argon2id && *kdf.passes >= 4 && *kdf.passes <= 64),
+        "the cost of a guess");
     require(encryption.kdf.memory->bytes >= (32U << 20) && encryption.kdf.memory->bytes <= (4ULL << 30), "its memory");
     require(*encryption.kdf.lanes >= 1 && *encryption.kdf.lanes <= 4, "its lanes");
 }
