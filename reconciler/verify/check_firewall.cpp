@@ -156,14 +156,10 @@ class FirewallJudge {
     }
 
     [[nodiscard]] std::set<std::string> declared(std::string_view chain) const {
-        std::set<std::string> names;
+        std::set<std::string> names = shapes_.declared(chain);
         if (chain == "storage")
             for (const specs::VmSpec& vm : scene_.spec.vms)
                 if (vm.address && !vm.mounts.empty()) names.insert("implied/nfs/" + vm.name);
-        for (const specs::RuleSpec& rule : scene_.spec.firewall)
-            if ((chain == "open" && *rule.when == specs::When::open) ||
-                (chain == "locked" && *rule.when == specs::When::locked))
-                names.insert(rule.name);
         return names;
     }
 

@@ -83,6 +83,11 @@ bool FirewallShapes::allow(std::string_view chain, const FirewallRule& rule) con
     return any(rule.comment) || any(declared_name(rule));
 }
 
+std::set<std::string> FirewallShapes::declared(std::string_view chain) const {
+    const auto found = declared_.find(chain);
+    return found != declared_.end() ? found->second : std::set<std::string>();
+}
+
 // --- the ends of connections
 
 FirewallShapes::End FirewallShapes::hypervisor() const {
@@ -90,7 +95,7 @@ FirewallShapes::End FirewallShapes::hypervisor() const {
 }
 
 FirewallShapes::End FirewallShapes::end_of(const VmSpec& vm) const {
-    return {.tap = specs::tap_of(*spec_.safe, vm.name), .address = to_text(**vm.address)};
+    return {.tap = specs::tap_of(*spec_.safe, vm.name), .address = to_text(**vm.address), .sleeps = sleeps(vm)};
 }
 
 /// Behind the gateway's port; nullopt without one, or without such a zone.
@@ -100,14 +105,12 @@ std::optional<FirewallShapes::End> FirewallShapes::end_of_zone(
     return End{.tap = specs::tap_of(*spec_.safe, spec_.network->gateway->value), .address = text_of(**zone)};
 }
 
-/// An address or a network may lie in several places: with VMs, behind the gateway, on the hypervisor's side. With VMs
-/// that sleep only in a rule for when they do not.
-std::vector<FirewallShapes::End> FirewallShapes::ends_in(const specs::Cidr& addresses, specs::When when) const {
+/// An address or a network may lie in several places: with VMs, behind the gateway, on the hypervisor's side.
+std::vector<FirewallShapes::End> FirewallShapes::ends_in(const specs::Cidr& addresses) const {
     const specs::NetworkSpec& net = *spec_.network;
     std::vector<End> ends;
     for (const VmSpec& vm : spec_.vms)
-        if (vm.address && addresses.contains(**vm.address) && (when == specs::When::open || !sleeps(vm)))
-            ends.push_back(end_of(vm));
+        if (vm.address && addresses.contains(**vm.address)) ends.push_back(end_of(vm));
     // Of the safe's own network and of zones, nothing but the hypervisor itself is on its side.
     bool all_known = lies_in(addresses, *net.address);
     for (const auto* zone : {&net.users, &net.super_users}) {
@@ -125,14 +128,14 @@ std::vector<FirewallShapes::End> FirewallShapes::ends_in(const specs::Cidr& addr
     return ends;
 }
 
-std::vector<FirewallShapes::End> FirewallShapes::ends_of(std::string_view word, specs::When when) const {
+std::vector<FirewallShapes::End> FirewallShapes::ends_of(std::string_view word) const {
     const auto endpoint = specs::resolve_endpoint(spec_, word);
     if (!endpoint) return {};
     switch (endpoint->kind) {
         case specs::Endpoint::Kind::vm:
             return endpoint->vm->address ? std::vector{end_of(*endpoint->vm)} : std::vector<End>();
         case specs::Endpoint::Kind::address:
-            return ends_in(endpoint->addresses, when);
+            return ends_in(endpoint->addresses);
         case specs::Endpoint::Kind::users:
         case specs::Endpoint::Kind::super_users:
             break;
@@ -230,15 +233,20 @@ void FirewallShapes::add_logs() {
 }
 
 void FirewallShapes::add_declared(const specs::RuleSpec& rule) {
-    const std::string_view chain = *rule.when == specs::When::always ? "base"
-                                   : *rule.when == specs::When::open ? "open"
-                                                                     : "locked";
+    const bool always = *rule.when == specs::When::always;
+    const std::string chain = always ? "base" : std::string(to_text(*rule.when));
     std::vector<Service> services;
     for (const auto& service : rule.allow) services.push_back(service.value);
-    // What crosses the bridge comes from another port than it goes to, or is the hypervisor's own.
-    for (const End& from : ends_of(*rule.from, *rule.when))
-        for (const End& to : ends_of(*rule.to, *rule.when))
-            if (from.tap != to.tap) add_connection(chain, rule.name, from, to, services);
+    // What crosses the bridge comes from another port than it goes to, or is the hypervisor's own. With VMs that sleep,
+    // a rule for every mode holds while they do not.
+    for (const End& from : ends_of(*rule.from))
+        for (const End& to : ends_of(*rule.to)) {
+            const bool asleep = from.sleeps || to.sleeps;
+            if (from.tap == to.tap || (asleep && *rule.when == specs::When::locked)) continue;
+            const std::string where = always && asleep ? "open" : chain;
+            declared_[where].insert(rule.name);
+            add_connection(where, rule.name, from, to, services);
+        }
 }
 
 }  // namespace safe::verify

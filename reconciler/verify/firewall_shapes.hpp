@@ -3,6 +3,7 @@
 // called.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -28,6 +29,8 @@ class FirewallShapes {
     /// What locking drops whole, so that no rule for every mode goes on serving users: what comes from them, what goes
     /// to them. Empty when there are none.
     [[nodiscard]] const std::vector<Tests>& cut_off() const { return cut_off_; }
+    /// Names of the spec's rules that must have some in this chain: not of one whose traffic never crosses the bridge.
+    [[nodiscard]] std::set<std::string> declared(std::string_view chain) const;
 
  private:
     /// What an end of a connection is known by on the bridge; empty: not known.
@@ -35,12 +38,13 @@ class FirewallShapes {
         std::string tap = {};
         std::string mac = {};
         std::string address = {};
+        bool sleeps = false;  // a VM that runs in an open safe only
     };
     [[nodiscard]] End hypervisor() const;
     [[nodiscard]] End end_of(const specs::VmSpec& vm) const;
     [[nodiscard]] std::optional<End> end_of_zone(const std::optional<specs::Located<specs::Cidr>>& zone) const;
-    [[nodiscard]] std::vector<End> ends_in(const specs::Cidr& addresses, specs::When when) const;
-    [[nodiscard]] std::vector<End> ends_of(std::string_view word, specs::When when) const;
+    [[nodiscard]] std::vector<End> ends_in(const specs::Cidr& addresses) const;
+    [[nodiscard]] std::vector<End> ends_of(std::string_view word) const;
 
     void add(std::string_view chain, std::string name, Tests tests);
     void add_connection(std::string_view chain, const std::string& name, const End& from, const End& to,
@@ -53,6 +57,7 @@ class FirewallShapes {
     const specs::SafeSpec& spec_;
     std::map<std::pair<std::string, std::string>, std::vector<Tests>> shapes_;  // by chain and name
     std::vector<Tests> cut_off_;
+    std::map<std::string, std::set<std::string>, std::less<>> declared_;  // by chain
 };
 
 }  // namespace safe::verify

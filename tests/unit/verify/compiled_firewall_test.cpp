@@ -99,6 +99,21 @@ TEST_F(Compiled, ADeclaredRuleThatTestsLessIsFound) {
     EXPECT_GT(left_out, 100);
 }
 
+TEST_F(Compiled, RulesThatAllowNothing) {
+    using safe::test::sample_rule;
+    spec.firewall.clear();
+    for (const auto& [from, to] : {std::pair("records", "10.77.0.4"),
+                                   {"records", "10.77.0.99"},
+                                   {"users", "super-users"},
+                                   {"super-users", "gateway"},
+                                   {"192.0.2.1", "198.51.100.0/24"},
+                                   {"10.77.0.20/31", "records"}})
+        for (const When when : {When::open, When::locked, When::always})
+            spec.firewall.push_back(
+                sample_rule("idle-" + std::to_string(spec.firewall.size()), from, to, {"tcp/22"}, when));
+    in_order();
+}
+
 TEST_F(Compiled, AddressesOfAnySize) {
     spec.network->address = {specs::parse_interface_address("30.0.0.1/8").value()};
     unsigned last = 2;
