@@ -68,7 +68,7 @@ Result<model::Report> close_until_closed(Convergence& convergence, const specs::
         if (!report || report->interrupted || is_closed(*report) || stop.stop_requested()) return report;
         if (force && ++forced == tries_with_force) return report;
         if (format == Format::text)
-            fmt::print("\nnot closed yet: trying again{}\n\n", Clock::now() >= end ? ", with force" : "");
+            say("\nnot closed yet: trying again{}\n\n", Clock::now() >= end ? ", with force" : "");
         pause(stop);
     }
 }
@@ -133,6 +133,8 @@ ExitCode close(const CloseOptions& options, const Surroundings& around) {
 
 }  // namespace
 
-void add_close(Menu& menu) { menu.add<CloseOptions>("close", "Close the safe, whatever it takes.", declare, close); }
+void add_close(Menu& menu) {
+    menu.add<CloseOptions>("close", "Close the safe, whatever it takes.", declare, close, Hangup::is_nothing_to_it);
+}
 
 }  // namespace safe::cli

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <thread>
 
 #include "reconciler/cli/consent.hpp"
@@ -79,11 +78,11 @@ Result<model::Report> Convergence::run(const Wish& wish) {
     goal.limits.allow_mass_removal = wish.allow_mass_removal;
     planned = applying::plan_from(goal, std::move(planned.question), *drivers_);
 
-    if (wish.format == Format::text) fmt::print("{}", view::plan_text(planned.plan, style_of(STDOUT_FILENO)));
+    if (wish.format == Format::text) say("{}", view::plan_text(planned.plan, style_of(STDOUT_FILENO)));
     if (planned.plan.runnable() == 0) {
         model::Report nothing;
         nothing.remaining = std::move(planned.plan);
-        if (wish.format == Format::json) fmt::print("{}", view::report_json(nothing));
+        if (wish.format == Format::json) say("{}", view::report_json(nothing));
         return nothing;
     }
     if (const Result<void> agreed = ask(planned.plan, wish); !agreed) return base::fail(agreed.error());
@@ -119,7 +118,7 @@ Result<model::Report> Convergence::carry_out(const applying::Goal& goal, applyin
                                         .insistence = wish.insistence};
     model::Report report = applying::apply(goal, std::move(planned), execution, {});
     if (const Result<void> recorded = journal->ended(report); !recorded) print_error(recorded.error(), wish.format);
-    fmt::print("{}", text ? view::report_text(report, style_of(STDOUT_FILENO)) : view::report_json(report));
+    say("{}", text ? view::report_text(report, style_of(STDOUT_FILENO)) : view::report_json(report));
     return report;
 }
 

@@ -50,7 +50,7 @@ ExitCode lock(const LockOptions& options, const Surroundings& around) {
     const auto converge = [&]() -> Result<model::Report> {
         if (Result<void> sound = check_reason(options.reason); !sound) return base::fail(sound.error());
         if (Result<void> locked = put_on_medium(places, options.reason); locked) {
-            if (format == Format::text) fmt::print("safe {} is locked: nobody can open it\n\n", *spec->safe);
+            if (format == Format::text) say("safe {} is locked: nobody can open it\n\n", *spec->safe);
         } else {
             unkept = locked.error();  // told at the end: first it is closed
         }
@@ -66,7 +66,8 @@ ExitCode lock(const LockOptions& options, const Surroundings& around) {
 }  // namespace
 
 void add_lock(Menu& menu) {
-    menu.add<LockOptions>("lock", "Lock the safe: close it, cut everybody off, refuse to open.", declare, lock);
+    menu.add<LockOptions>("lock", "Lock the safe: close it, cut everybody off, refuse to open.", declare, lock,
+                          Hangup::is_nothing_to_it);
 }
 
 }  // namespace safe::cli

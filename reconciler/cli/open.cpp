@@ -131,15 +131,13 @@ class Opening {
         if (!effective) return base::fail(effective.error());
         if (effective->mode == model::Mode::open) {
             if (format == Format::text && gave_first_key())
-                fmt::print(
-                    "\n{0} has the vault's first key, and the directory does not know the password yet: "
+                say("\n{0} has the vault's first key, and the directory does not know the password yet: "
                     "`safectl user enrol {0}` finishes that, and has to come before the next opening\n",
                     user);
             return report;
         }
         if (format == Format::text)
-            fmt::print("\n{}: the safe is being closed again\n\n",
-                       failed ? "opening failed" : effective->reasons.front());
+            say("\n{}: the safe is being closed again\n\n", failed ? "opening failed" : effective->reasons.front());
         const Result<model::Report> closed = convergence.run({.mode = effective->mode, .yes = true, .format = format});
         if (!closed) return closed;
         return failed ? report : overruled(*effective);

@@ -109,9 +109,9 @@ Result<driver::MemberKey> People::log_in(const driver::Setting& setting, const s
 
 void print_done(const std::string& sentence, Format format) {
     if (format == Format::text)
-        fmt::print("{}\n", sentence);
+        say("{}\n", sentence);
     else
-        fmt::print("{}\n", nlohmann::ordered_json{{"version", 1}, {"kind", "done"}, {"done", sentence}}.dump(2));
+        say("{}\n", nlohmann::ordered_json{{"version", 1}, {"kind", "done"}, {"done", sentence}}.dump(2));
 }
 
 }  // namespace safe::cli

@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
@@ -13,7 +12,7 @@ namespace safe::cli {
 
 std::optional<specs::SafeSpec> load(const SpecOptions& options) {
     specs::Loaded loaded = specs::load_file(options.file);
-    for (const specs::Diagnostic& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}\n", to_text(diagnostic));
+    for (const specs::Diagnostic& diagnostic : loaded.diagnostics) say_on(STDERR_FILENO, to_text(diagnostic) + "\n");
     return std::move(loaded.spec);
 }
 
@@ -52,8 +51,8 @@ std::string printable(std::string_view text) {
 }
 
 void print_error(const base::Error& error, Format format) {
-    fmt::print(stderr, "{}",
-               format == Format::json ? view::error_json(error) : view::error_text(error, style_of(STDERR_FILENO)));
+    say_on(STDERR_FILENO,
+           format == Format::json ? view::error_json(error) : view::error_text(error, style_of(STDERR_FILENO)));
 }
 
 ExitCode report_error(const base::Error& error, Format format) {

@@ -58,8 +58,8 @@ ExitCode unlock(const UnlockOptions& options, const Surroundings& around) {
         return success;
     }
     if (format == Format::text)
-        fmt::print("safe {} is unlocked by {}; logins are let in again in {} minutes\n\n", *spec->safe, options.user,
-                   std::chrono::minutes(intent::close_hold).count());
+        say("safe {} is unlocked by {}; logins are let in again in {} minutes\n\n", *spec->safe, options.user,
+            std::chrono::minutes(intent::close_hold).count());
     const auto converge = [&]() -> Result<model::Report> {
         const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
         Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);

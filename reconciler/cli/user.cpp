@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
-
 #include "reconciler/cli/people.hpp"
 
 namespace safe::cli {
@@ -77,11 +75,10 @@ ExitCode report_done(const Result<members::Done>& done, const std::string& what,
     if (!done) return report_error(done.error(), format);
     if (done->waits) {
         print_error(*done->waits, format);
-        if (format == Format::text)
-            fmt::print("{}, except for the above: the next command or apply finishes it\n", what);
+        if (format == Format::text) say("{}, except for the above: the next command or apply finishes it\n", what);
         return waiting;
     }
-    if (format == Format::text) fmt::print("{}\n", what);
+    if (format == Format::text) say("{}\n", what);
     return success;
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
 #include "reconciler/cli/user.hpp"
 
@@ -38,10 +37,10 @@ void print_text(const members::Roll& roll) {
         std::string line;
         for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row.at(i), widths.at(i));
         line.erase(line.find_last_not_of(' ') + 1);
-        fmt::print("{}\n", line);
+        say("{}\n", line);
     }
-    fmt::print("\nroom for {} more\n", roll.room);
-    if (roll.others > 0) fmt::print("{} keyslots belong to nobody we know and are left alone\n", roll.others);
+    say("\nroom for {} more\n", roll.room);
+    if (roll.others > 0) say("{} keyslots belong to nobody we know and are left alone\n", roll.others);
 }
 
 void print_json(const members::Roll& roll) {
@@ -62,7 +61,7 @@ void print_json(const members::Roll& roll) {
     const nlohmann::ordered_json document{
         {"format", "safe-users"},        {"version", 1},      {"users", std::move(users)},
         {"other_keyslots", roll.others}, {"room", roll.room}, {"directory_reached", !roll.directory_out_of_reach}};
-    fmt::print("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    say("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 ExitCode list_members(const SpecOptions& options, const Surroundings& around) {

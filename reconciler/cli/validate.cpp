@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <cstdio>
-
 #include "reconciler/cli/menu.hpp"
 
 namespace safe::cli {
@@ -11,8 +9,8 @@ namespace {
 ExitCode validate(const SpecOptions& options, const Surroundings& /*around*/) {
     const std::optional<specs::SafeSpec> spec = load(options);
     if (!spec) return failure;
-    fmt::print("{}: safe {} is valid: {} VMs, {} firewall rules\n", options.file, *spec->safe, spec->vms.size(),
-               spec->firewall.size());
+    say("{}: safe {} is valid: {} VMs, {} firewall rules\n", options.file, *spec->safe, spec->vms.size(),
+        spec->firewall.size());
     return success;
 }
 
