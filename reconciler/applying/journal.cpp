@@ -38,8 +38,17 @@ base::Result<Journal> Journal::open(const std::filesystem::path& path) {
     const off_t size = ::lseek(file.get(), 0, SEEK_END);
     char last = '\n';
     if (size > 0 && ::pread(file.get(), &last, 1, size - 1) != 1) return base::fail(journal_error(path, errno));
-    if (last != '\n' && ::write(file.get(), "\n", 1) != 1) return base::fail(journal_error(path, errno));
-    return Journal(std::move(file), path);
+    Journal journal;
+    journal.file_ = std::move(file);
+    journal.path_ = path;
+    journal.in_a_line_ = last != '\n';
+    return journal;
+}
+
+Journal Journal::unopened(base::Error why) {
+    Journal journal;
+    journal.unopened_ = std::move(why);
+    return journal;
 }
 
 base::Result<void> Journal::started(const model::Plan& plan) {
@@ -77,14 +86,16 @@ base::Result<void> Journal::ended(const model::Report& report) {
 }
 
 base::Result<void> Journal::append(const std::string& text, Flush flush) {
-    const std::string line = text + "\n";
+    if (unopened_) return base::fail(*unopened_);
     const std::lock_guard lock(mutex_);
+    const std::string line = (in_a_line_ ? "\n" : "") + text + "\n";
     std::string_view rest = line;
     while (!rest.empty()) {
         const ssize_t written = ::write(file_.get(), rest.data(), rest.size());
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) return base::fail(journal_error(path_, errno));
         rest.remove_prefix(static_cast<std::size_t>(written));
+        in_a_line_ = !line.substr(0, line.size() - rest.size()).ends_with('\n');
     }
     if (flush == Flush::now && ::fdatasync(file_.get()) != 0) return base::fail(journal_error(path_, errno));
     return {};

@@ -5,6 +5,7 @@ journal tells whether it was put to sleep.
 """
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -134,6 +135,63 @@ class Reader(Running):
             process = self.start(["plan"], stdout=full, stderr=subprocess.PIPE)
             self.assertIn("No space left", process.communicate(timeout=60)[1])
         self.assertEqual(process.returncode, 1)
+
+
+class Disk(Running):
+    """Nothing can be written where the journal and the store of what people want lie."""
+
+    def setUp(self):
+        super().setUp()
+        self.small_disk()
+        self.apply("--yes", "--mode", "open", status=0)
+
+    def fill(self):
+        with contextlib.suppress(OSError), open(self.state / "filled", "ab", buffering=0) as filler:
+            while True:
+                filler.write(b"f" * 4096)
+
+    def cut(self):
+        """The journal's last line ends where there was no more room."""
+        with open(self.journal, "ab") as journal:
+            journal.write(b"{" + b" " * (-journal.tell() % 4096 - 1))
+        self.assertEqual(self.journal.stat().st_size % 4096, 0)
+
+    def check_closing(self, fault):
+        for command in COMMANDS:
+            with self.subTest(command):
+                done = self.run_safectl(*command, "--format", "json", "--state-dir", self.state, status=1)
+                report = json.loads(done.stdout)
+                self.assertRegex(done.stderr, fault)
+                [slept] = [one for one in report["outcomes"] if one["resource"] == "power/stray"]
+                self.assertIn(slept.get("error", {}).get("attempt"), (None, "write the journal"))
+                left = [one["resource"] for one in report["remaining"]["steps"]]
+                self.assertNotIn("power/stray", left, "it sleeps")
+                self.assertEqual("power/gateway" in left, "error" in slept, "what does not close needs its record")
+                said = self.run_safectl(*command, "--state-dir", self.state, status=1).stdout
+                self.assertNotIn("nobody can open it", said)
+
+    def test_a_full_one_keeps_nobody_from_closing(self):
+        self.fill()
+        self.check_closing("full|No space left")
+
+    def test_a_journal_that_was_cut_by_it_does_not_either(self):
+        self.cut()
+        self.fill()
+        self.check_closing("full|No space left")
+
+    def test_one_that_is_read_only_does_not_either(self):
+        subprocess.run(["mount", "-o", "remount,ro", self.state], check=True)
+        self.check_closing("[Rr]ead-only")
+
+    def test_with_room_again_the_journal_goes_on_in_a_line_of_its_own(self):
+        self.cut()
+        self.fill()
+        self.run_safectl("close", "--state-dir", self.state, status=1)
+        (self.state / "filled").unlink()
+        self.run_safectl("close", "--state-dir", self.state, status=0)
+        lines = self.journal.read_text().splitlines()
+        cut = next(place for place, line in enumerate(lines) if line.endswith(" "))
+        self.assertEqual(json.loads(lines[cut + 1])["event"], "apply")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 // Executor and rounds over a world in memory: order, failures, checks before and after, deferral, interruption.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +24,28 @@ using model::Presence;
 using model::Report;
 using model::Resource;
 using model::ResourceId;
+
+/// No file grows past so many bytes: to whoever writes, a disk that is full (RLIMIT_FSIZE).
+class FileLimit {
+ public:
+    explicit FileLimit(rlim_t bytes) : handled_(::signal(SIGXFSZ, SIG_IGN)) {
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        const rlimit now{.rlim_cur = bytes, .rlim_max = before_.rlim_max};
+        ::setrlimit(RLIMIT_FSIZE, &now);
+    }
+    FileLimit(const FileLimit&) = delete;
+    FileLimit& operator=(const FileLimit&) = delete;
+    FileLimit(FileLimit&&) = delete;
+    FileLimit& operator=(FileLimit&&) = delete;
+    ~FileLimit() {
+        ::setrlimit(RLIMIT_FSIZE, &before_);
+        ::signal(SIGXFSZ, handled_);
+    }
+
+ private:
+    rlimit before_{};
+    sighandler_t handled_;
+};
 
 const ResourceId network = make_id(Kind::network, "n");
 const ResourceId vm = make_id(Kind::vm, "a");
@@ -285,6 +309,26 @@ TEST_F(Applying, TheJournalTellsTheStoryAndClosesABrokenLastLine) {
     ASSERT_EQ(lines.size(), 3U);
     EXPECT_NE(lines[1].find(R"("event":"step","resource":"vm/a","action":"add")"), std::string::npos);
     EXPECT_NE(lines[2].find(R"("outcome":"done")"), std::string::npos);
+}
+
+TEST_F(Applying, AJournalThatTookHalfALineGoesOnInALineOfItsOwn) {
+    const auto path = directory_.path() / "journal.jsonl";
+    auto journal = Journal::open(path);
+    ASSERT_TRUE(journal.has_value());
+    ASSERT_TRUE(journal->started({}).has_value());
+    {
+        const FileLimit nearly_full(std::filesystem::file_size(path) + 10);
+        EXPECT_FALSE(journal->started({}).has_value());
+        auto second = Journal::open(path);
+        ASSERT_TRUE(second.has_value()) << "it may be wanted for closing";
+        EXPECT_FALSE(second->started({}).has_value());
+    }
+    EXPECT_TRUE(journal->started({}).has_value());
+    EXPECT_TRUE(Journal::open(path)->started({}).has_value());
+    std::ifstream file(path);
+    std::vector<bool> whole;
+    for (std::string line; std::getline(file, line);) whole.push_back(line.ends_with('}'));
+    EXPECT_EQ(whole, (std::vector{true, false, true, true}));
 }
 
 TEST_F(Applying, IndependentStepsRunSideBySide) {
