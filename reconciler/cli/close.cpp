@@ -111,11 +111,11 @@ ExitCode close(const CloseOptions& options, const Surroundings& around) {
     const driver::Places places = places_of(*spec, options.spec);
     const driver::KeyRing no_key;
     std::optional<base::Error> unkept;  // that everybody is out is on no medium: told at the end, first it is closed
+    if (Result<void> out = send_everybody_out(*spec, places, options.cancel_tasks); !out) {
+        if (out.error().kind == base::Error::Kind::refused) return report_error(out.error(), options.spec.format);
+        unkept = out.error();
+    }
     const auto converge = [&]() -> Result<model::Report> {
-        if (Result<void> out = send_everybody_out(*spec, places, options.cancel_tasks); !out) {
-            if (out.error().kind == base::Error::Kind::refused) return base::fail(out.error());
-            unkept = out.error();
-        }
         const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
         Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
         if (!convergence) return base::fail(convergence.error());
@@ -127,7 +127,9 @@ ExitCode close(const CloseOptions& options, const Surroundings& around) {
         const model::Mode shut = mode && *mode == model::Mode::locked ? *mode : model::Mode::closed;
         return close_until_closed(*convergence, *spec, shut, deadline, options.spec.format, around.stop);
     };
-    const ExitCode code = exit_code_of_closing(converge(), options.spec.format);
+    const std::string so_far = fmt::format("{}safe {} is not closed: `safectl apply --mode closed` closes it",
+                                           unkept ? "" : "everybody is out, and ", *spec->safe);
+    const ExitCode code = exit_code_of_closing(failed_after(converge(), so_far), options.spec.format);
     return unkept ? report_error(*unkept, options.spec.format) : code;
 }
 

@@ -125,6 +125,14 @@ Result<model::Report> Convergence::carry_out(const applying::Goal& goal, applyin
     return report;
 }
 
+Result<model::Report> failed_after(Result<model::Report> result, const std::string& so_far) {
+    if (result || result.error().kind != Error::Kind::refused) return result;
+    Error error = std::move(result.error());
+    error.advice = so_far;
+    error.kind = Error::Kind::failed;
+    return base::fail(std::move(error));
+}
+
 ExitCode exit_code_of_closing(const Result<model::Report>& result, Format format) {
     const ExitCode code = exit_code_of(result, format);
     return result && code == refused ? failure : code;

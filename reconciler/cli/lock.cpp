@@ -46,20 +46,24 @@ ExitCode lock(const LockOptions& options, const Surroundings& around) {
     if (!spec) return failure;
     const driver::Places places = places_of(*spec, options.spec);
     const driver::KeyRing no_key;
+    if (Result<void> sound = check_reason(options.reason); !sound) return report_error(sound.error(), format);
     std::optional<base::Error> unkept;
+    if (Result<void> locked = put_on_medium(places, options.reason); locked) {
+        if (format == Format::text) say("safe {} is locked: nobody can open it\n\n", *spec->safe);
+    } else {
+        unkept = locked.error();  // told at the end: first it is closed
+        unkept->kind = base::Error::Kind::failed;
+    }
     const auto converge = [&]() -> Result<model::Report> {
-        if (Result<void> sound = check_reason(options.reason); !sound) return base::fail(sound.error());
-        if (Result<void> locked = put_on_medium(places, options.reason); locked) {
-            if (format == Format::text) say("safe {} is locked: nobody can open it\n\n", *spec->safe);
-        } else {
-            unkept = locked.error();  // told at the end: first it is closed
-        }
         const std::chrono::seconds deadline(spec->deadlines.lock.value.seconds);
         Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
         if (!convergence) return base::fail(convergence.error());
         return close_until_closed(*convergence, *spec, model::Mode::locked, deadline, format, around.stop);
     };
-    const ExitCode code = exit_code_of_closing(converge(), format);
+    const std::string so_far =
+        fmt::format("safe {} is {}locked, and not closed: `safectl apply --mode locked` closes it", *spec->safe,
+                    unkept ? "not " : "");
+    const ExitCode code = exit_code_of_closing(failed_after(converge(), so_far), format);
     return unkept ? report_error(*unkept, format) : code;
 }
 

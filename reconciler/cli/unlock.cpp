@@ -70,7 +70,8 @@ ExitCode unlock(const UnlockOptions& options, const Surroundings& around) {
         const model::Mode shut = *mode == model::Mode::open ? model::Mode::closed : *mode;
         return convergence->run({.mode = shut, .yes = true, .format = format});
     };
-    return exit_code_of(converge(), format);
+    const std::string so_far = fmt::format("safe {} is unlocked: `safectl apply` does the rest", *spec->safe);
+    return exit_code_of_closing(failed_after(converge(), so_far), format);
 }
 
 }  // namespace

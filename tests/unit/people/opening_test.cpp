@@ -130,10 +130,46 @@ TEST_F(PeoplesCommands, ATaskKeepsItOpenUntilSomebodySaysOtherwise) {
 }
 
 TEST_F(PeoplesCommands, AFileThatSaysOpenIsNotClosedByWord) {
-    std::ofstream(home_.path() / "safe.yaml", std::ios::app) << "mode: open\n";
+    append_to_spec("mode: open");
     const Said refused = safectl({"close"});
     EXPECT_EQ(refused.code, 4);
     EXPECT_THAT(refused.err, HasSubstr("mode: open"));
+}
+
+TEST_F(PeoplesCommands, WhoHasSentEverybodyOutAndCannotCloseDoesNotSayThatNothingWasTouched) {
+    append_to_spec("deadlines: { close: 1s, lock: 1s }");
+    ASSERT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 0);
+    const auto another_run = applying::LockFile::take(state() / "lock");
+    ASSERT_TRUE(another_run);
+    const Said closed = safectl({"close"});
+    EXPECT_EQ(closed.code, 1);
+    EXPECT_THAT(closed.err, HasSubstr("everybody is out"));
+    EXPECT_TRUE(kept().sessions.empty());
+    const Said locked = safectl({"lock", "--reason", "odd logins"});
+    EXPECT_EQ(locked.code, 1);
+    EXPECT_THAT(locked.err, HasSubstr("`safectl apply --mode locked`"));
+    EXPECT_TRUE(kept().lock);
+    const Said unlocked = safectl({"unlock", "--user", "alice"}, "alice's word");
+    EXPECT_EQ(unlocked.code, 1);
+    EXPECT_THAT(unlocked.err, HasSubstr("is unlocked"));
+    EXPECT_FALSE(kept().lock);
+    EXPECT_TRUE(is_mounted());
+}
+
+TEST_F(PeoplesCommands, ALockThatCannotBeKeptIsNoRefusalOnceItIsClosed) {
+    ASSERT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 0);
+    fs::remove(state() / "intent.db");  // and it is known that there was one
+    const Said locked = safectl({"lock", "--reason", "odd logins"});
+    EXPECT_EQ(locked.code, 1);
+    EXPECT_THAT(locked.err, HasSubstr("gone missing"));
+    EXPECT_FALSE(is_mounted());
+}
+
+TEST_F(PeoplesCommands, AnUnlockingWhoseRestIsRefusedIsNoRefusal) {
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    refusals_ = {{"image", {"use", "image", "without the plugin", "", base::Error::Kind::refused}}};
+    EXPECT_EQ(safectl({"unlock", "--user", "alice"}, "alice's word").code, 1);
+    EXPECT_FALSE(kept().lock);
 }
 
 TEST_F(PeoplesCommands, TheFirstKeyOfAVaultThatIsNotMadeYetCannotBeTried) {

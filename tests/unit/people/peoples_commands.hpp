@@ -142,7 +142,7 @@ class PeoplesCommands : public ::testing::Test {
                             }));
                     return drivers;
                 },
-            .missing_plugins = [](const specs::SafeSpec&) { return std::vector<model::Refusal>(); },
+            .missing_plugins = [this](const specs::SafeSpec&) { return refusals_; },
             .discard_state = [](const driver::Setting&, const std::string& vm) -> base::Result<std::string> {
                 return vm + " is discarded";
             },
@@ -180,6 +180,9 @@ class PeoplesCommands : public ::testing::Test {
         return nlohmann::json::parse(safectl({"status", "--format", "json"}).out)["mode"];
     }
     [[nodiscard]] bool is_mounted() const { return world_.things.contains(mount); }
+    void append_to_spec(const std::string& line) const {
+        std::ofstream(home_.path() / "safe.yaml", std::ios::app) << line << '\n';
+    }
     void detach() {
         detached_ = true;
         fs::create_directories(state());
@@ -192,6 +195,7 @@ class PeoplesCommands : public ::testing::Test {
     std::map<std::string, std::string> words_{
         {"alice", "alice's word"}, {"bob", "bob's word"}, {"carol", "carol's word"}};  // as the directory has them
     bool directory_is_down_ = false;
+    std::vector<model::Refusal> refusals_;   // of every plan
     bool detached_ = false;                  // the vault's disk comes by a session
     mutable std::vector<std::string> told_;  // of headers, reading by reading; empty: without the plugin
     mutable int carried_out_ = 0;
