@@ -1,7 +1,5 @@
 // Executor and rounds over a world in memory: order, failures, checks before and after, deferral, interruption.
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +8,7 @@
 
 #include "reconciler/applying/lock_file.hpp"
 #include "reconciler/applying/rounds.hpp"
+#include "tests/support/file_limit.hpp"
 #include "tests/support/memory_driver.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -24,28 +23,6 @@ using model::Presence;
 using model::Report;
 using model::Resource;
 using model::ResourceId;
-
-/// No file grows past so many bytes: to whoever writes, a disk that is full (RLIMIT_FSIZE).
-class FileLimit {
- public:
-    explicit FileLimit(rlim_t bytes) : handled_(::signal(SIGXFSZ, SIG_IGN)) {
-        ::getrlimit(RLIMIT_FSIZE, &before_);
-        const rlimit now{.rlim_cur = bytes, .rlim_max = before_.rlim_max};
-        ::setrlimit(RLIMIT_FSIZE, &now);
-    }
-    FileLimit(const FileLimit&) = delete;
-    FileLimit& operator=(const FileLimit&) = delete;
-    FileLimit(FileLimit&&) = delete;
-    FileLimit& operator=(FileLimit&&) = delete;
-    ~FileLimit() {
-        ::setrlimit(RLIMIT_FSIZE, &before_);
-        ::signal(SIGXFSZ, handled_);
-    }
-
- private:
-    rlimit before_{};
-    sighandler_t handled_;
-};
 
 const ResourceId network = make_id(Kind::network, "n");
 const ResourceId vm = make_id(Kind::vm, "a");
@@ -317,7 +294,7 @@ TEST_F(Applying, AJournalThatTookHalfALineGoesOnInALineOfItsOwn) {
     ASSERT_TRUE(journal.has_value());
     ASSERT_TRUE(journal->started({}).has_value());
     {
-        const FileLimit nearly_full(std::filesystem::file_size(path) + 10);
+        const testing::FileLimit nearly_full(std::filesystem::file_size(path) + 10);
         EXPECT_FALSE(journal->started({}).has_value());
         auto second = Journal::open(path);
         ASSERT_TRUE(second.has_value()) << "it may be wanted for closing";

@@ -1,4 +1,5 @@
 // safectl open and close: who gets in, what keeps the safe open, and who wins when several want different things.
+#include "tests/support/file_limit.hpp"
 #include "tests/unit/people/peoples_commands.hpp"
 
 namespace safe::cli {
@@ -75,6 +76,34 @@ TEST_F(PeoplesCommands, WhatDoesNotOpenIsClosedAgainAndNobodyStaysInside) {
     EXPECT_TRUE(kept().sessions.empty());
     EXPECT_EQ(mode(), "closed") << "without linger";
     EXPECT_FALSE(kept().hold) << "it may be tried again at once";
+}
+
+TEST_F(PeoplesCommands, WhatDoesNotOpenIsClosedAgainAlthoughTheDiskIsFullByThen) {
+    detach();
+    std::optional<testing::FileLimit> full;
+    world_.failing.insert(mount);
+    world_.on_apply = [&](const model::Step& step) {
+        if (step.resource == mount) full.emplace(4096);
+    };
+    const Said failed = safectl({"open", "--user", "bob"}, "bob's word");
+    full.reset();
+    EXPECT_EQ(failed.code, 1);
+    EXPECT_THAT(failed.out, HasSubstr("being closed again"));
+    EXPECT_THAT(failed.err, HasSubstr("intent.db")) << "they are inside still, by what is kept";
+    EXPECT_THAT(world_.log, ::testing::Contains("add session/vault"));
+    EXPECT_TRUE(world_.things.empty());
+
+    // With somebody else inside it stays open.
+    ASSERT_EQ(safectl({"close"}).code, 0);
+    world_.on_apply = nullptr;
+    world_.failing.clear();
+    ASSERT_EQ(safectl({"open", "--user", "carol", "--now"}, "carol's word").code, 0);
+    world_.things.erase(mount);
+    world_.failing.insert(mount);
+    world_.on_apply = [&](const model::Step&) { full.emplace(4096); };
+    EXPECT_EQ(safectl({"open", "--user", "bob", "--now"}, "bob's word").code, 1);
+    full.reset();
+    EXPECT_TRUE(world_.things.contains(session));
 }
 
 TEST_F(PeoplesCommands, ALockOrACloseWhileSomebodyLogsInWins) {
