@@ -151,7 +151,7 @@ class Opening {
             return session.source == intent::local_source && session.user == user;
         });
         if (gone > 0 && former_) intent->sessions.push_back(*former_);
-        return effective_of(spec_, *intent);
+        return effective_of(spec_, *intent, *spec_.mode);
     }
 
     /// Told last: by what is kept, they are inside still.

@@ -18,13 +18,14 @@ using base::Result;
 
 Result<intent::Effective> effective_of(const specs::SafeSpec& spec, const driver::Places& places) {
     const Result<intent::Snapshot> intent = intent::Store::read(places.state_dir());
-    return intent ? effective_of(spec, *intent) : base::fail(intent.error());
+    return intent ? effective_of(spec, *intent, *spec.mode) : base::fail(intent.error());
 }
 
-Result<intent::Effective> effective_of(const specs::SafeSpec& spec, const intent::Snapshot& intent) {
+Result<intent::Effective> effective_of(const specs::SafeSpec& spec, const intent::Snapshot& intent,
+                                       specs::WantedMode wanted) {
     const Result<intent::Now> now = intent::SystemClock().now();
     if (!now) return base::fail(now.error());
-    return intent::effective_mode(*spec.mode, std::chrono::seconds(spec.linger->seconds), intent, *now);
+    return intent::effective_mode(wanted, std::chrono::seconds(spec.linger->seconds), intent, *now);
 }
 
 Result<void> forbid_core_dumps() {

@@ -18,10 +18,15 @@ std::optional<specs::SafeSpec> load(const SpecOptions& options) {
 
 base::Result<model::Mode> mode_of(const specs::SafeSpec& spec, const driver::Places& places,
                                   std::optional<specs::WantedMode> asked) {
-    const base::Result<intent::Effective> effective = effective_of(spec, places);
+    const base::Result<intent::Snapshot> intent = intent::Store::read(places.state_dir());
+    if (!intent) return base::fail(intent.error());
+    const base::Result<intent::Effective> effective = effective_of(spec, *intent, *spec.mode);
     if (!effective) return base::fail(effective.error());
     if (!asked) return effective->mode;
-    const model::Mode mode = intent::effective_mode(*asked);
+    const base::Result<intent::Effective> as_asked = effective_of(spec, *intent, *asked);
+    if (!as_asked) return base::fail(as_asked.error());
+    // Whoever asks for a mode by name is not given another one.
+    const model::Mode mode = *asked == specs::WantedMode::automatic ? as_asked->mode : intent::effective_mode(*asked);
     if (effective->mode == model::Mode::locked && mode != model::Mode::locked)
         return base::fail({.attempt = "use another mode than locked for",
                            .object = "safe " + *spec.safe,

@@ -165,6 +165,20 @@ TEST_F(PeoplesCommands, AFileThatSaysOpenIsNotClosedByWord) {
     EXPECT_THAT(refused.err, HasSubstr("mode: open"));
 }
 
+TEST_F(PeoplesCommands, AModeThatIsAskedForAsAutoFollowsPeople) {
+    append_to_spec("mode: closed");
+    EXPECT_EQ(safectl({"plan", "--mode", "auto", "--exit-code"}).code, 0) << "nobody is inside";
+    fs::create_directories(state());
+    ASSERT_TRUE(intent::Store::open(state())->begin_local("bob", std::chrono::hours(2), *intent::SystemClock().now()));
+    EXPECT_EQ(safectl({"apply", "--mode", "auto", "--yes"}).code, 0);
+    EXPECT_TRUE(is_mounted()) << "bob is";
+    EXPECT_EQ(safectl({"plan", "--mode", "auto", "--exit-code"}).code, 0);
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    EXPECT_EQ(safectl({"apply", "--mode", "auto", "--yes"}).code, 0) << "as if the spec said so";
+    EXPECT_EQ(safectl({"apply", "--mode", "open", "--yes"}).code, 4);
+    EXPECT_FALSE(is_mounted());
+}
+
 TEST_F(PeoplesCommands, WhoHasSentEverybodyOutAndCannotCloseDoesNotSayThatNothingWasTouched) {
     append_to_spec("deadlines: { close: 1s, lock: 1s }");
     ASSERT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 0);
