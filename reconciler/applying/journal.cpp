@@ -23,6 +23,9 @@ std::string now_text() {
 
 Json entry(std::string_view event) { return Json{{"time", now_text()}, {"pid", ::getpid()}, {"event", event}}; }
 
+/// Bytes that are no UTF-8 (from a live system) are replaced rather than thrown over.
+std::string text_of(const Json& line) { return line.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
 base::Error journal_error(const std::filesystem::path& path, int error_number) {
     return {.attempt = "write the journal",
             .object = path.string(),
@@ -57,7 +60,7 @@ base::Result<void> Journal::started(const model::Plan& plan) {
     line["mode"] = model::to_text(plan.mode);
     line["spec"] = plan.spec_digest;
     line["steps"] = plan.steps.size();
-    return append(line.dump(), Flush::now);
+    return append(text_of(line), Flush::now);
 }
 
 base::Result<void> Journal::step_started(const model::Step& step) {
@@ -65,7 +68,7 @@ base::Result<void> Journal::step_started(const model::Step& step) {
     line["resource"] = to_text(step.resource);
     line["action"] = model::to_text(step.action);
     line["verb"] = step.verb;
-    return append(line.dump(), Flush::now);
+    return append(text_of(line), Flush::now);
 }
 
 base::Result<void> Journal::step_ended(const model::Outcome& outcome) {
@@ -74,7 +77,7 @@ base::Result<void> Journal::step_ended(const model::Outcome& outcome) {
     line["action"] = model::to_text(outcome.action);
     line["outcome"] = model::to_text(outcome.what);
     if (outcome.error) line["error"] = to_text(*outcome.error);
-    return append(line.dump(-1, ' ', false, Json::error_handler_t::replace), Flush::with_next);
+    return append(text_of(line), Flush::with_next);
 }
 
 base::Result<void> Journal::ended(const model::Report& report) {
@@ -82,7 +85,7 @@ base::Result<void> Journal::ended(const model::Report& report) {
     line["rounds"] = report.rounds;
     line["remaining"] = report.remaining.steps.size();
     line["interrupted"] = report.interrupted;
-    return append(line.dump(), Flush::now);
+    return append(text_of(line), Flush::now);
 }
 
 base::Result<void> Journal::append(const std::string& text, Flush flush) {

@@ -202,7 +202,7 @@ void print_json(const std::string& volume, const std::vector<SeenHeader>& all) {
         headers.push_back(std::move(one));
     }
     const Json document{{"version", 1}, {"kind", "headers"}, {"volume", volume}, {"headers", std::move(headers)}};
-    say("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
+    say_document(document);
 }
 
 ExitCode list_headers(const HeaderOptions& options, const Surroundings& around) {

@@ -9,6 +9,7 @@
 
 #include "reconciler/cli/convergence.hpp"
 #include "reconciler/cli/people.hpp"
+#include "specs/text_scan.hpp"
 
 namespace safe::cli {
 namespace {
@@ -28,10 +29,13 @@ void declare(CLI::App& app, LockOptions& options) {
 }
 
 Result<void> check_reason(const std::string& reason) {
-    const bool plain = std::ranges::none_of(reason, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
-    if (!reason.empty() && reason.size() <= longest_reason && plain) return {};
-    return base::fail({"lock with", "this reason", "it is empty, too long, or has control characters in it",
-                       fmt::format("one line of at most {} bytes", longest_reason), base::Error::Kind::refused});
+    const bool is_one_line = std::ranges::none_of(reason, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+    const std::string fault = specs::find_bad_character(reason).what;
+    if (!reason.empty() && reason.size() <= longest_reason && is_one_line && fault.empty()) return {};
+    return base::fail({"lock with", "this reason",
+                       fault.empty() ? "it is empty, too long, or has control characters in it" : "it has " + fault,
+                       fmt::format("one line of at most {} bytes, in UTF-8", longest_reason),
+                       base::Error::Kind::refused});
 }
 
 Result<void> put_on_medium(const driver::Places& places, const std::string& reason) {

@@ -1,5 +1,6 @@
 #include "reconciler/cli/output.hpp"
 
+#include <nlohmann/json.hpp>
 #include <poll.h>
 
 #include <cerrno>
@@ -97,6 +98,10 @@ Speaker& speaker() {
 
 void say_on(int stream, std::string text) {
     if (!text.empty()) speaker().take(stream, std::move(text));
+}
+
+void say_document(const nlohmann::ordered_json& document) {
+    say("{}\n", document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 void wait_until_said(const std::stop_token& stop) { speaker().wait(stop); }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <nlohmann/json_fwd.hpp>
 #include <unistd.h>
 
 #include <stop_token>
@@ -22,6 +23,9 @@ template <class... T>
 void say(fmt::format_string<T...> format, T&&... values) {
     say_on(STDOUT_FILENO, fmt::format(format, std::forward<T>(values)...));
 }
+
+/// A JSON document, indented. Bytes that are no UTF-8 are replaced rather than thrown over.
+void say_document(const nlohmann::ordered_json& document);
 
 /// Returns when all that was said is written; a few seconds after a stop is asked for, at the latest.
 void wait_until_said(const std::stop_token& stop);

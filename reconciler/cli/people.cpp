@@ -115,7 +115,7 @@ void print_done(const std::string& sentence, Format format) {
     if (format == Format::text)
         say("{}\n", sentence);
     else
-        say("{}\n", nlohmann::ordered_json{{"version", 1}, {"kind", "done"}, {"done", sentence}}.dump(2));
+        say_document({{"version", 1}, {"kind", "done"}, {"done", sentence}});
 }
 
 }  // namespace safe::cli

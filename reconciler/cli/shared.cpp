@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,9 +11,28 @@
 
 namespace safe::cli {
 
+namespace {
+
+std::string diagnostic_json(const specs::Diagnostic& diagnostic) {
+    const bool is_error = diagnostic.severity == specs::Diagnostic::Severity::error;
+    const nlohmann::ordered_json line{{"version", 1},
+                                      {"kind", "diagnostic"},
+                                      {"severity", is_error ? "error" : "warning"},
+                                      {"file", diagnostic.at.file},
+                                      {"line", diagnostic.at.line},
+                                      {"column", diagnostic.at.column},
+                                      {"message", diagnostic.message},
+                                      {"help", diagnostic.help}};
+    return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
 std::optional<specs::SafeSpec> load(const SpecOptions& options) {
     specs::Loaded loaded = specs::load_file(options.file);
-    for (const specs::Diagnostic& diagnostic : loaded.diagnostics) say_on(STDERR_FILENO, to_text(diagnostic) + "\n");
+    for (const specs::Diagnostic& diagnostic : loaded.diagnostics)
+        say_on(STDERR_FILENO,
+               options.format == Format::json ? diagnostic_json(diagnostic) : to_text(diagnostic) + "\n");
     return std::move(loaded.spec);
 }
 

@@ -137,7 +137,7 @@ ExitCode status(const SpecOptions& options, const Surroundings& around) {
     if (around.stop.stop_requested()) return interrupted;
     const ordered_json json = json_of(*spec, *state);
     if (options.format == Format::json)
-        say("{}\n", json.dump(2));
+        say_document(json);
     else
         print_text(json);
     return success;

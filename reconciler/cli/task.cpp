@@ -111,8 +111,7 @@ ExitCode list_tasks(const SpecOptions& options, const Surroundings& /*around*/) 
         tasks.push_back({{"name", task.name}, {"owner", task.owner}, {"deadline", intent::to_text(task.deadline)}});
     }
     if (options.format == Format::json)
-        say("{}\n",
-            nlohmann::ordered_json{{"version", 1}, {"kind", "tasks"}, {"safe", *spec->safe}, {"tasks", tasks}}.dump(2));
+        say_document({{"version", 1}, {"kind", "tasks"}, {"safe", *spec->safe}, {"tasks", tasks}});
     else if (tasks.empty())
         say("no task runs\n");
     return success;

@@ -75,10 +75,10 @@ ExitCode report_done(const Result<members::Done>& done, const std::string& what,
     if (!done) return report_error(done.error(), format);
     if (done->waits) {
         print_error(*done->waits, format);
-        if (format == Format::text) say("{}, except for the above: the next command or apply finishes it\n", what);
+        print_done(what + ", except for the above: the next command or apply finishes it", format);
         return waiting;
     }
-    if (format == Format::text) say("{}\n", what);
+    print_done(what, format);
     return success;
 }
 

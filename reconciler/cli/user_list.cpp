@@ -58,10 +58,12 @@ void print_json(const members::Roll& roll) {
         user["state"] = std::string(to_text(entry.state));
         users.push_back(std::move(user));
     }
-    const nlohmann::ordered_json document{
-        {"format", "safe-users"},        {"version", 1},      {"users", std::move(users)},
-        {"other_keyslots", roll.others}, {"room", roll.room}, {"directory_reached", !roll.directory_out_of_reach}};
-    say("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    say_document({{"version", 1},
+                  {"kind", "users"},
+                  {"users", std::move(users)},
+                  {"other_keyslots", roll.others},
+                  {"room", roll.room},
+                  {"directory_reached", !roll.directory_out_of_reach}});
 }
 
 ExitCode list_members(const SpecOptions& options, const Surroundings& around) {

@@ -329,6 +329,27 @@ class Formats(Case):
         self.check("event", lines[0])
         self.assertEqual(json.loads(lines[0])["kind"], "error")
 
+    def test_answers(self):
+        self.check("answers", self.run_safectl("validate", "--format", "json", status=0).stdout)
+        for command in (["status"], ["task", "list"]):
+            with self.subTest(command):
+                self.check("answers", self.run_safectl(*command, "--state-dir", self.state, "--format", "json", status=0).stdout)
+
+    def test_what_is_wrong_with_a_spec_is_a_line_each(self):
+        self.spec.write_text(SPEC.replace("cpus: 1", "cpus: none").replace("64MiB", "64MB"))
+        for command in ("validate", "plan"):
+            with self.subTest(command):
+                result = self.run_safectl(command, "--format", "json", status=1)
+                lines = result.stderr.splitlines()
+                self.assertEqual(len(lines), 4, lines)
+                for line in lines:
+                    self.check("event", line)
+                self.assertEqual({(json.loads(line)["kind"], json.loads(line)["line"]) for line in lines},
+                                 {("diagnostic", 6), ("diagnostic", 7)})
+                if command == "validate":
+                    self.check("answers", result.stdout)
+                    self.assertFalse(json.loads(result.stdout)["valid"])
+
     def test_golden_plans(self):
         stories = sorted((SOURCE / "tests" / "golden").glob("*/plan.json"))
         self.assertGreaterEqual(len(stories), 10)
