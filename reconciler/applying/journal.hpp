@@ -18,11 +18,18 @@ namespace safe::applying {
 
 class Journal {
  public:
-    /// Opens for appending, mode 0600, making the file when it is missing. A last line that a power cut left unfinished
-    /// is closed by a line break, so that it spoils no later one.
+    /// Opens for appending, mode 0600, making the file when it is missing. A last line that a power cut or a full disk
+    /// left unfinished is closed by a line break before the next one, so that it spoils none.
     [[nodiscard]] static base::Result<Journal> open(const std::filesystem::path& path);
 
-    Journal(Journal&& other) noexcept : file_(std::move(other.file_)), path_(std::move(other.path_)) {}
+    /// In the place of one that could not be opened: every line fails with that error.
+    [[nodiscard]] static Journal unopened(base::Error why);
+
+    Journal(Journal&& other) noexcept
+        : file_(std::move(other.file_)),
+          path_(std::move(other.path_)),
+          unopened_(std::move(other.unopened_)),
+          in_a_line_(other.in_a_line_) {}
     Journal& operator=(Journal&&) = delete;
     Journal(const Journal&) = delete;
     Journal& operator=(const Journal&) = delete;
@@ -34,13 +41,15 @@ class Journal {
     [[nodiscard]] base::Result<void> ended(const model::Report& report);
 
  private:
-    Journal(base::FileDescriptor file, std::filesystem::path path) : file_(std::move(file)), path_(std::move(path)) {}
+    Journal() = default;
     enum class Flush { now, with_next };
     [[nodiscard]] base::Result<void> append(const std::string& line, Flush flush);
 
     base::FileDescriptor file_;
     std::filesystem::path path_;
+    std::optional<base::Error> unopened_;
     std::mutex mutex_;
+    bool in_a_line_ = false;  // the last one written has no end
 };
 
 }  // namespace safe::applying

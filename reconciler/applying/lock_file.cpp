@@ -25,6 +25,7 @@ base::Result<LockFile> LockFile::take(const std::filesystem::path& path) {
         return base::fail({"take the lock", path.string(), std::move(cause), std::move(advice), kind});
     };
     base::FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file && errno == EROFS) file = base::FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!file)
         return error(base::errno_text(errno), "run as root, or name another --state-dir", base::Error::Kind::failed);
     if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -33,8 +34,7 @@ base::Result<LockFile> LockFile::take(const std::filesystem::path& path) {
                      base::Error::Kind::refused);
     }
     const std::string self = fmt::format("{}", ::getpid());
-    if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), self.data(), self.size(), 0) < 0)
-        return error(base::errno_text(errno), "make room on the disk", base::Error::Kind::failed);
+    static_cast<void>(::ftruncate(file.get(), 0) == 0 && ::pwrite(file.get(), self.data(), self.size(), 0) > 0);
     return LockFile(std::move(file));
 }
 

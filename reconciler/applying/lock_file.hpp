@@ -11,7 +11,8 @@ namespace safe::applying {
 
 class LockFile {
  public:
-    /// Does not wait: an Error of kind refused that names the process which holds it.
+    /// Does not wait: an Error of kind refused that names the process which holds it. A disk that is full or read-only
+    /// keeps nobody from a lock that has been there before; its holder has no name then.
     [[nodiscard]] static base::Result<LockFile> take(const std::filesystem::path& path);
 
  private:

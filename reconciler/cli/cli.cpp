@@ -11,17 +11,23 @@
 namespace safe::cli {
 namespace {
 
-/// Waits for SIGINT or SIGTERM, which every thread has blocked, and asks for an orderly stop.
+/// Waits for what asks for an orderly stop, which every thread has blocked.
 class SignalWatch {
  public:
-    SignalWatch() {
+    explicit SignalWatch(Hangup hangup) {
         sigset_t watched;
         sigemptyset(&watched);
         for (const int signal : {SIGINT, SIGTERM, over}) sigaddset(&watched, signal);
+        struct sigaction inherited = {};
+        ::sigaction(SIGHUP, nullptr, &inherited);
+        if (hangup == Hangup::is_nothing_to_it)
+            ::signal(SIGHUP, SIG_IGN);
+        else if (inherited.sa_handler != SIG_IGN)  // as nohup(1) has it
+            sigaddset(&watched, SIGHUP);
         pthread_sigmask(SIG_BLOCK, &watched, nullptr);
         thread_ = std::jthread([this, watched](const std::stop_token& ended) {
             while (!ended.stop_requested())
-                if (const int signal = sigwaitinfo(&watched, nullptr); signal == SIGINT || signal == SIGTERM)
+                if (const int signal = sigwaitinfo(&watched, nullptr); signal > 0 && signal != over)
                     stop_.request_stop();
         });
     }
@@ -44,13 +50,14 @@ class SignalWatch {
 }  // namespace
 
 int run(int argc, char** argv, const Builtin& builtin) {
+    ::signal(SIGPIPE, SIG_IGN);  // whoever stops reading what is said ends nothing; children get it back
     CLI::App app("Compares what safe.yaml declares with the live system, and converges it.", "safectl");
     app.require_subcommand(1);
     app.set_version_flag("--version", "safectl " SAFE_VERSION);
     app.footer(
         "Exit codes: 0 as asked; 1 an error; 2 (plan --exit-code) steps could run; 3 only waits for a person are left; "
         "4 refused, nothing touched; 130 interrupted.");
-    Menu::Chosen chosen;
+    Chosen chosen;
     Menu menu(app, chosen);
     for (const auto add : {add_validate, add_plan, add_apply, add_open, add_close, add_lock, add_unlock, add_user,
                            add_task, add_status, add_discard_state, add_header, add_verify, add_doctor, add_schema})
@@ -60,8 +67,14 @@ int run(int argc, char** argv, const Builtin& builtin) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? success : failure;
     }
-    const SignalWatch signals;
-    return chosen({builtin, signals.token()});
+    const SignalWatch signals(chosen.hangup);
+    const ExitCode code = chosen.run({builtin, signals.token()});
+    if (const base::Result<void> written = end_of_output(signals.token()); !written) {
+        print_error(written.error(), Format::text);
+        wait_until_said(signals.token());
+        return code == success ? failure : code;
+    }
+    return code;
 }
 
 }  // namespace safe::cli

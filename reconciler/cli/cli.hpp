@@ -33,8 +33,8 @@ struct Builtin {
         make_header_care;
 };
 
-/// Blocks SIGINT and SIGTERM for the whole process and turns the first of them into an orderly stop. Call once, from
-/// main.
+/// Blocks SIGINT, SIGTERM and, but for what closes, SIGHUP for the whole process, and turns the first of them into an
+/// orderly stop; ignores SIGPIPE. Call once, from main.
 [[nodiscard]] int run(int argc, char** argv, const Builtin& builtin);
 
 }  // namespace safe::cli

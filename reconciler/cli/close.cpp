@@ -69,7 +69,7 @@ Result<model::Report> close_until_closed(Convergence& convergence, const specs::
         if (!report || report->interrupted || is_closed(*report) || stop.stop_requested()) return report;
         if (force && ++forced == tries_with_force) return report;
         if (format == Format::text)
-            fmt::print("\nnot closed yet: trying again{}\n\n", Clock::now() >= end ? ", with force" : "");
+            say("\nnot closed yet: trying again{}\n\n", Clock::now() >= end ? ", with force" : "");
         pause(stop);
     }
 }
@@ -112,11 +112,11 @@ ExitCode close(const CloseOptions& options, const Surroundings& around) {
     const driver::Places places = places_of(*spec, options.spec);
     const driver::KeyRing no_key;
     std::optional<base::Error> unkept;  // that everybody is out is on no medium: told at the end, first it is closed
+    if (Result<void> out = send_everybody_out(*spec, places, options.cancel_tasks); !out) {
+        if (out.error().kind == base::Error::Kind::refused) return report_error(out.error(), options.spec.format);
+        unkept = out.error();
+    }
     const auto converge = [&]() -> Result<model::Report> {
-        if (Result<void> out = send_everybody_out(*spec, places, options.cancel_tasks); !out) {
-            if (out.error().kind == base::Error::Kind::refused) return base::fail(out.error());
-            unkept = out.error();
-        }
         const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
         const Impatience impatience(*spec, places, around, deadline, options.spec.format);
         Result<Convergence> convergence = begin_within(deadline + time_to_get_free, *spec, places, no_key, around);
@@ -129,12 +129,16 @@ ExitCode close(const CloseOptions& options, const Surroundings& around) {
         const model::Mode shut = mode && *mode == model::Mode::locked ? *mode : model::Mode::closed;
         return close_until_closed(*convergence, *spec, shut, deadline, options.spec.format, around.stop);
     };
-    const ExitCode code = exit_code_of_closing(converge(), options.spec.format);
+    const std::string so_far = fmt::format("{}safe {} is not closed: `safectl apply --mode closed` closes it",
+                                           unkept ? "" : "everybody is out, and ", *spec->safe);
+    const ExitCode code = exit_code_of_closing(failed_after(converge(), so_far), options.spec.format);
     return unkept ? report_error(*unkept, options.spec.format) : code;
 }
 
 }  // namespace
 
-void add_close(Menu& menu) { menu.add<CloseOptions>("close", "Close the safe, whatever it takes.", declare, close); }
+void add_close(Menu& menu) {
+    menu.add<CloseOptions>("close", "Close the safe, whatever it takes.", declare, close, Hangup::is_nothing_to_it);
+}
 
 }  // namespace safe::cli

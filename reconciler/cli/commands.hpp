@@ -8,6 +8,7 @@
 
 #include "reconciler/base/result.hpp"
 #include "reconciler/cli/exit_code.hpp"
+#include "reconciler/cli/output.hpp"
 #include "reconciler/driver/places.hpp"
 #include "reconciler/view/view.hpp"
 

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
-
 #include "reconciler/cli/typed_input.hpp"
 
 namespace safe::cli {
@@ -17,14 +15,14 @@ base::Result<void> ask_consent(const Question& question, bool yes, Format format
     };
     if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1 || format != Format::text)
         return no("nobody is there to confirm", question.otherwise);
-    fmt::print("{} [y/N] ", question.text);
-    static_cast<void>(std::fflush(stdout));
+    say("{} [y/N] ", question.text);
+    wait_until_said(stop);
     std::string answer;
     for (char next = 0; next != '\n';) {
         if (base::Result<void> typed =
                 wait_for_input(STDIN_FILENO, stop, question.attempt.c_str(), question.object.c_str());
             !typed) {
-            fmt::print("\n");
+            say("\n");
             return typed;
         }
         // A line that is not finished is no answer.

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <thread>
 
 #include "reconciler/cli/consent.hpp"
@@ -31,7 +30,10 @@ Result<void> make_state_directory(const std::filesystem::path& directory) {
     ::umask(022);  // parents that are missing must let QEMU pass; files of ours say their modes themselves
     std::error_code error;
     std::filesystem::create_directories(directory, error);
-    if (!error) std::filesystem::permissions(directory, std::filesystem::perms(0711), error);
+    constexpr auto searchable = std::filesystem::perms(0711);
+    // What is as it should be is not written: the disk may be read-only, and who closes goes on.
+    if (!error && std::filesystem::status(directory, error).permissions() != searchable && !error)
+        std::filesystem::permissions(directory, searchable, error);
     if (error)
         return base::fail({"make the state directory", directory.string(), error.message(),
                            "run as root, or name another --state-dir"});
@@ -79,11 +81,11 @@ Result<model::Report> Convergence::run(const Wish& wish) {
     goal.limits.allow_mass_removal = wish.allow_mass_removal;
     planned = applying::plan_from(goal, std::move(planned.question), *drivers_);
 
-    if (wish.format == Format::text) fmt::print("{}", view::plan_text(planned.plan, style_of(STDOUT_FILENO)));
+    if (wish.format == Format::text) say("{}", view::plan_text(planned.plan, style_of(STDOUT_FILENO)));
     if (planned.plan.runnable() == 0) {
         model::Report nothing;
         nothing.remaining = std::move(planned.plan);
-        if (wish.format == Format::json) fmt::print("{}", view::report_json(nothing));
+        if (wish.format == Format::json) say("{}", view::report_json(nothing));
         return nothing;
     }
     if (const Result<void> agreed = ask(planned.plan, wish); !agreed) return base::fail(agreed.error());
@@ -101,9 +103,9 @@ Result<void> Convergence::ask(const model::Plan& plan, const Wish& wish) const {
 }
 
 Result<model::Report> Convergence::carry_out(const applying::Goal& goal, applying::Planned planned, const Wish& wish) {
-    Result<applying::Journal> journal = applying::Journal::open(state_ / "journal.jsonl");
-    if (!journal) return base::fail(journal.error());
-    if (const Result<void> recorded = journal->started(planned.plan); !recorded) {
+    Result<applying::Journal> opened = applying::Journal::open(state_ / "journal.jsonl");
+    applying::Journal journal = opened ? *std::move(opened) : applying::Journal::unopened(opened.error());
+    if (const Result<void> recorded = journal.started(planned.plan); !recorded) {
         // Nothing is begun that is on no record, but for closing.
         if (std::ranges::none_of(planned.plan.steps, &model::Step::closes)) return base::fail(recorded.error());
         print_error(recorded.error(), wish.format);
@@ -113,14 +115,22 @@ Result<model::Report> Convergence::carry_out(const applying::Goal& goal, applyin
     TerminalListener on_terminal(style_of(STDOUT_FILENO), ::isatty(STDOUT_FILENO) == 1);
     EventListener for_programs;
     const applying::Execution execution{.drivers = *drivers_,
-                                        .journal = *journal,
+                                        .journal = journal,
                                         .listener = text ? static_cast<applying::Listener&>(on_terminal) : for_programs,
                                         .stop = stop_,
                                         .insistence = wish.insistence};
     model::Report report = applying::apply(goal, std::move(planned), execution, {});
-    if (const Result<void> recorded = journal->ended(report); !recorded) print_error(recorded.error(), wish.format);
-    fmt::print("{}", text ? view::report_text(report, style_of(STDOUT_FILENO)) : view::report_json(report));
+    if (const Result<void> recorded = journal.ended(report); !recorded) print_error(recorded.error(), wish.format);
+    say("{}", text ? view::report_text(report, style_of(STDOUT_FILENO)) : view::report_json(report));
     return report;
+}
+
+Result<model::Report> failed_after(Result<model::Report> result, const std::string& so_far) {
+    if (result || result.error().kind != Error::Kind::refused) return result;
+    Error error = std::move(result.error());
+    error.advice = so_far;
+    error.kind = Error::Kind::failed;
+    return base::fail(std::move(error));
 }
 
 ExitCode exit_code_of_closing(const Result<model::Report>& result, Format format) {

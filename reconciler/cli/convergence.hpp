@@ -74,6 +74,10 @@ class Convergence {
                                                              model::Mode mode, std::chrono::seconds deadline,
                                                              Format format, const std::stop_token& stop);
 
+/// For what follows once it is on the medium what people want: that it is refused touches more than nothing, so it has
+/// failed. `so_far` says how things stand and what to do.
+[[nodiscard]] base::Result<model::Report> failed_after(base::Result<model::Report> result, const std::string& so_far);
+
 /// Refused when the plan was, else what the report says.
 [[nodiscard]] ExitCode exit_code_of(const base::Result<model::Report>& result, Format format);
 

@@ -27,10 +27,10 @@ ExitCode doctor(const DoctorOptions& options, const Surroundings& /*around*/) {
         if (!spec) return failure;
     }
     const verify::Report report = verify::examine(verify::System(), spec ? &*spec : nullptr);
-    fmt::print("{}", options.format == Format::json
-                         ? findings_json(report, "diagnosis")
-                         : findings_text(report, "this host is fit to be a hypervisor",
-                                         "this host is NOT fit to be a hypervisor", style_of(STDOUT_FILENO)));
+    say("{}", options.format == Format::json
+                  ? findings_json(report, "diagnosis")
+                  : findings_text(report, "this host is fit to be a hypervisor",
+                                  "this host is NOT fit to be a hypervisor", style_of(STDOUT_FILENO)));
     return report.proved() ? success : failure;
 }
 

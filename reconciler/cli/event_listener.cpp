@@ -10,9 +10,8 @@
 namespace safe::cli {
 namespace {
 
-/// A whole line or nothing. A pipe that can be written to takes PIPE_BUF bytes at once (pipe(7)); one that nobody reads
-/// any more is in error, and writing to it would end the process.
-void say(const std::string& line) {
+/// A whole line or nothing. A pipe that can be written to takes PIPE_BUF bytes at once (pipe(7)).
+void tell(const std::string& line) {
     pollfd reader{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
     if (line.size() > PIPE_BUF || ::poll(&reader, 1, 0) != 1 || reader.revents != POLLOUT) return;
     static_cast<void>(!::write(STDERR_FILENO, line.data(), line.size()));
@@ -21,24 +20,24 @@ void say(const std::string& line) {
 }  // namespace
 
 void EventListener::round_started(int round, const model::Plan& plan) {
-    say(view::round_json(round, plan.steps.size()));
+    tell(view::round_json(round, plan.steps.size()));
 }
 
-void EventListener::step_started(const model::Step& step) { say(view::started_json(step)); }
+void EventListener::step_started(const model::Step& step) { tell(view::started_json(step)); }
 
 void EventListener::step_progress(const model::Step& step, std::string_view line) {
-    say(view::progress_json(step, line));
+    tell(view::progress_json(step, line));
 }
 
 void EventListener::step_ended(const model::Step& /*step*/, const model::Outcome& outcome,
                                std::chrono::milliseconds took) {
-    say(view::end_json(outcome, took));
+    tell(view::end_json(outcome, took));
 }
 
 void EventListener::waiting(const model::Held& deferred) {
     std::string line = view::waiting_json(deferred);
     if (line == waited_for_) return;
-    say(line);
+    tell(line);
     waited_for_ = std::move(line);
 }
 

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include <cstdio>
-
 #include "reconciler/applying/lock_file.hpp"
 #include "reconciler/base/characters.hpp"
 #include "reconciler/cli/people.hpp"
@@ -110,10 +108,9 @@ class Desk {
 
     void tell(const std::vector<std::string>& told) const {
         // In JSON there is one document on the output, at the end: this is for whoever types the password.
-        std::FILE* const stream = options_.spec.format == Format::text ? stdout : stderr;
-        if (stream == stderr && !passwords_.are_typed()) return;
-        for (const std::string& sentence : told) fmt::print(stream, "{}\n", base::printable(sentence));
-        static_cast<void>(std::fflush(stream));
+        const int stream = options_.spec.format == Format::text ? STDOUT_FILENO : STDERR_FILENO;
+        if (stream == STDERR_FILENO && !passwords_.are_typed()) return;
+        for (const std::string& sentence : told) say_on(stream, base::printable(sentence) + "\n");
     }
 
     struct Shown {
@@ -179,15 +176,15 @@ ExitCode back_up(const HeaderOptions& options, const Surroundings& around) {
 
 void print_text(const std::vector<SeenHeader>& all) {
     for (const SeenHeader& seen : all) {
-        fmt::print("{:<9} {}\n", seen.what, base::printable(seen.place.string()));
-        fmt::print("          {}\n", base::printable(seen.verdict));
+        say("{:<9} {}\n", seen.what, base::printable(seen.place.string()));
+        say("          {}\n", base::printable(seen.verdict));
         if (!seen.sequence) continue;
         std::string members;
         for (const std::string& member : seen.members) members += (members.empty() ? "" : ", ") + member;
         if (seen.others > 0)
             members += fmt::format("{}{} that no member is named for", members.empty() ? "" : ", and ", seen.others);
-        fmt::print("          sequence {}, UUID {}{}\n", *seen.sequence, base::printable(seen.uuid),
-                   members.empty() ? "" : "; keyslots: " + base::printable(members));
+        say("          sequence {}, UUID {}{}\n", *seen.sequence, base::printable(seen.uuid),
+            members.empty() ? "" : "; keyslots: " + base::printable(members));
     }
 }
 
@@ -206,7 +203,7 @@ void print_json(const std::string& volume, const std::vector<SeenHeader>& all) {
         headers.push_back(std::move(one));
     }
     const Json document{{"version", 1}, {"kind", "headers"}, {"volume", volume}, {"headers", std::move(headers)}};
-    fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
+    say_document(document);
 }
 
 ExitCode list_headers(const HeaderOptions& options, const Surroundings& around) {

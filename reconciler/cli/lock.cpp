@@ -10,6 +10,7 @@
 #include "reconciler/cli/convergence.hpp"
 #include "reconciler/cli/people.hpp"
 #include "reconciler/cli/urgency.hpp"
+#include "specs/text_scan.hpp"
 
 namespace safe::cli {
 namespace {
@@ -29,10 +30,13 @@ void declare(CLI::App& app, LockOptions& options) {
 }
 
 Result<void> check_reason(const std::string& reason) {
-    const bool plain = std::ranges::none_of(reason, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
-    if (!reason.empty() && reason.size() <= longest_reason && plain) return {};
-    return base::fail({"lock with", "this reason", "it is empty, too long, or has control characters in it",
-                       fmt::format("one line of at most {} bytes", longest_reason), base::Error::Kind::refused});
+    const bool is_one_line = std::ranges::none_of(reason, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+    const std::string fault = specs::find_bad_character(reason).what;
+    if (!reason.empty() && reason.size() <= longest_reason && is_one_line && fault.empty()) return {};
+    return base::fail({"lock with", "this reason",
+                       fault.empty() ? "it is empty, too long, or has control characters in it" : "it has " + fault,
+                       fmt::format("one line of at most {} bytes, in UTF-8", longest_reason),
+                       base::Error::Kind::refused});
 }
 
 Result<void> put_on_medium(const driver::Places& places, const std::string& reason) {
@@ -47,14 +51,15 @@ ExitCode lock(const LockOptions& options, const Surroundings& around) {
     if (!spec) return failure;
     const driver::Places places = places_of(*spec, options.spec);
     const driver::KeyRing no_key;
+    if (Result<void> sound = check_reason(options.reason); !sound) return report_error(sound.error(), format);
     std::optional<base::Error> unkept;
+    if (Result<void> locked = put_on_medium(places, options.reason); locked) {
+        if (format == Format::text) say("safe {} is locked: nobody can open it\n\n", *spec->safe);
+    } else {
+        unkept = locked.error();  // told at the end: first it is closed
+        unkept->kind = base::Error::Kind::failed;
+    }
     const auto converge = [&]() -> Result<model::Report> {
-        if (Result<void> sound = check_reason(options.reason); !sound) return base::fail(sound.error());
-        if (Result<void> locked = put_on_medium(places, options.reason); locked) {
-            if (format == Format::text) fmt::print("safe {} is locked: nobody can open it\n\n", *spec->safe);
-        } else {
-            unkept = locked.error();  // told at the end: first it is closed
-        }
         cut_people_off(*spec, places, around, format);
         const std::chrono::seconds deadline(spec->deadlines.lock.value.seconds);
         const Impatience impatience(*spec, places, around, deadline, format);
@@ -62,14 +67,18 @@ ExitCode lock(const LockOptions& options, const Surroundings& around) {
         if (!convergence) return base::fail(convergence.error());
         return close_until_closed(*convergence, *spec, model::Mode::locked, deadline, format, around.stop);
     };
-    const ExitCode code = exit_code_of_closing(converge(), format);
+    const std::string so_far =
+        fmt::format("safe {} is {}locked, and not closed: `safectl apply --mode locked` closes it", *spec->safe,
+                    unkept ? "not " : "");
+    const ExitCode code = exit_code_of_closing(failed_after(converge(), so_far), format);
     return unkept ? report_error(*unkept, format) : code;
 }
 
 }  // namespace
 
 void add_lock(Menu& menu) {
-    menu.add<LockOptions>("lock", "Lock the safe: close it, cut everybody off, refuse to open.", declare, lock);
+    menu.add<LockOptions>("lock", "Lock the safe: close it, cut everybody off, refuse to open.", declare, lock,
+                          Hangup::is_nothing_to_it);
 }
 
 }  // namespace safe::cli

@@ -20,25 +20,31 @@ namespace safe::cli {
 /// What a command may use besides its own options.
 struct Surroundings {
     const Builtin& builtin;
-    std::stop_token stop;  // asked for by Ctrl-C
+    std::stop_token stop;  // asked for by Ctrl-C and the like
+};
+
+/// What it means to a command that its terminal, or the connection it was given through, has gone (SIGHUP).
+enum class Hangup { stops_it, is_nothing_to_it };
+
+struct Chosen {
+    std::function<ExitCode(const Surroundings&)> run;
+    Hangup hangup = Hangup::stops_it;
 };
 
 class Menu {
  public:
-    using Chosen = std::function<ExitCode(const Surroundings&)>;
-
     /// `app` and `chosen` outlive it; `chosen` becomes what the command line asks for.
     Menu(CLI::App& app, Chosen& chosen) : app_(app), chosen_(chosen) {}
 
     /// A command whose options are an O, filled when `run` is called.
     template <class O>
     void add(const std::string& name, const std::string& help, void (*declare)(CLI::App&, O&),
-             ExitCode (*run)(const O&, const Surroundings&)) {
+             ExitCode (*run)(const O&, const Surroundings&), Hangup hangup = Hangup::stops_it) {
         CLI::App& command = *app_.add_subcommand(name, help);
         const auto options = std::make_shared<O>();
         declare(command, *options);
-        command.callback([&chosen = chosen_, options, run] {
-            chosen = [options, run](const Surroundings& around) { return run(*options, around); };
+        command.callback([&chosen = chosen_, options, run, hangup] {
+            chosen = {[options, run](const Surroundings& around) { return run(*options, around); }, hangup};
         });
     }
 

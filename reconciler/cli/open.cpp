@@ -121,25 +121,41 @@ class Opening {
             convergence.run({.mode = model::Mode::open, .yes = true, .format = format, .still = still});
         const bool refused = report && report->rounds == 0 && !report->remaining.refusals.empty();
         const bool failed = !report || refused || applying::must_close_again(*report);
-        if (failed)
-            if (Result<void> left = people.store().void_local(user, former_); !left) return base::fail(left.error());
-        if (!report || refused || report->interrupted) return report;
-        effective = effective_of(spec_, places_);
+        const Result<void> left = failed ? people.store().void_local(user, former_) : Result<void>();
+        if (!report || refused || report->interrupted) return left ? report : told_before(report, left.error());
+        effective = left ? effective_of(spec_, places_) : effective_without(user);
         if (!effective) return base::fail(effective.error());
         if (effective->mode == model::Mode::open) {
             if (format == Format::text && gave_first_key())
-                fmt::print(
-                    "\n{0} has the vault's first key, and the directory does not know the password yet: "
+                say("\n{0} has the vault's first key, and the directory does not know the password yet: "
                     "`safectl user enrol {0}` finishes that, and has to come before the next opening\n",
                     user);
-            return report;
+            return left ? report : base::fail(left.error());
         }
         if (format == Format::text)
-            fmt::print("\n{}: the safe is being closed again\n\n",
-                       failed ? "opening failed" : effective->reasons.front());
+            say("\n{}: the safe is being closed again\n\n", failed ? "opening failed" : effective->reasons.front());
         const Result<model::Report> closed = convergence.run({.mode = effective->mode, .yes = true, .format = format});
+        if (!left) return told_before(closed, left.error());
         if (!closed) return closed;
         return failed ? report : overruled(*effective);
+    }
+
+    /// As if it could have been noted that they are outside again: a full disk keeps nothing open.
+    [[nodiscard]] Result<intent::Effective> effective_without(const std::string& user) const {
+        Result<intent::Snapshot> intent = intent::Store::read(places_.state_dir());
+        if (!intent) return base::fail(intent.error());
+        const auto gone = std::erase_if(intent->sessions, [&](const intent::Session& session) {
+            return session.source == intent::local_source && session.user == user;
+        });
+        if (gone > 0 && former_) intent->sessions.push_back(*former_);
+        return effective_of(spec_, *intent, *spec_.mode);
+    }
+
+    /// Told last: by what is kept, they are inside still.
+    [[nodiscard]] Result<model::Report> told_before(const Result<model::Report>& report, Error unkept) const {
+        if (!report) print_error(report.error(), options_.spec.format);
+        unkept.advice = "make that work, then: safectl close; until then the next to look takes them for inside";
+        return base::fail(std::move(unkept));
     }
 
     /// Only a key to a vault that is there can be tried beforehand.

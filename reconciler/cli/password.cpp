@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "reconciler/base/file_descriptor.hpp"
+#include "reconciler/cli/output.hpp"
 #include "reconciler/cli/typed_input.hpp"
 
 namespace safe::cli {
@@ -80,6 +81,7 @@ Result<Secret> Passwords::next(const std::string& prompt) const {
     const Silence silence(terminal.get());
     if (!silence.holds())
         return unreadable("the terminal's echo cannot be switched off", "give it with --password-fd N");
+    wait_until_said(stop_);  // it may be what they are asked about
     const std::string question = prompt + ": ";
     static_cast<void>(!::write(terminal.get(), question.data(), question.size()));
     Result<Secret> password = read_line(terminal.get());

@@ -18,10 +18,16 @@ using base::Result;
 
 Result<intent::Effective> effective_of(const specs::SafeSpec& spec, const driver::Places& places) {
     const Result<intent::Snapshot> intent = intent::Store::read(places.state_dir());
-    if (!intent) return base::fail(intent.error());
+    return intent ? effective_of(spec, *intent, *spec.mode) : base::fail(intent.error());
+}
+
+Result<intent::Effective> effective_of(const specs::SafeSpec& spec, const intent::Snapshot& intent,
+                                       specs::WantedMode wanted) {
     const Result<intent::Now> now = intent::SystemClock().now();
     if (!now) return base::fail(now.error());
-    return intent::effective_mode(spec, *intent, *now);
+    specs::SafeSpec asked = spec;
+    asked.mode.value = wanted;
+    return intent::effective_mode(asked, intent, *now);
 }
 
 Result<void> forbid_core_dumps() {
@@ -109,9 +115,9 @@ Result<driver::MemberKey> People::log_in(const driver::Setting& setting, const s
 
 void print_done(const std::string& sentence, Format format) {
     if (format == Format::text)
-        fmt::print("{}\n", sentence);
+        say("{}\n", sentence);
     else
-        fmt::print("{}\n", nlohmann::ordered_json{{"version", 1}, {"kind", "done"}, {"done", sentence}}.dump(2));
+        say_document({{"version", 1}, {"kind", "done"}, {"done", sentence}});
 }
 
 }  // namespace safe::cli

@@ -13,6 +13,9 @@ namespace safe::cli {
 
 /// The mode in effect by what is kept, without making anything. An Error, and no mode, when that cannot be read.
 [[nodiscard]] base::Result<intent::Effective> effective_of(const specs::SafeSpec& spec, const driver::Places& places);
+/// By this intent, and as if the file said `wanted`.
+[[nodiscard]] base::Result<intent::Effective> effective_of(const specs::SafeSpec& spec, const intent::Snapshot& intent,
+                                                           specs::WantedMode wanted);
 
 /// Secrets are kept out of core dumps by themselves (base/secret.hpp); what libraries copy of them is not. For the
 /// whole process, and for good.

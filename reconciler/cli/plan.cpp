@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
-
 #include "reconciler/applying/rounds.hpp"
 #include "reconciler/cli/menu.hpp"
 #include "reconciler/cli/plan_file.hpp"
@@ -45,7 +43,7 @@ ExitCode plan(const PlanOptions& options, const Surroundings& around) {
         if (const base::Result<void> written = write_plan_file(*options.out, file); !written)
             return report_error(written.error(), options.spec.format);
     }
-    fmt::print("{}", options.spec.format == Format::json ? json : view::plan_text(plan, style_of(STDOUT_FILENO)));
+    say("{}", options.spec.format == Format::json ? json : view::plan_text(plan, style_of(STDOUT_FILENO)));
     return exit_code_of(plan, options.exit_code);
 }
 

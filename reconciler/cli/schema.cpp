@@ -16,7 +16,7 @@ void declare(CLI::App& app, SchemaOptions& options) {
 }
 
 ExitCode schema(const SchemaOptions& options, const Surroundings& /*around*/) {
-    fmt::print("{}", options.reference ? specs::reference_markdown() : specs::json_schema());
+    say("{}", options.reference ? specs::reference_markdown() : specs::json_schema());
     return success;
 }
 

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
@@ -11,19 +11,42 @@
 
 namespace safe::cli {
 
+namespace {
+
+std::string diagnostic_json(const specs::Diagnostic& diagnostic) {
+    const bool is_error = diagnostic.severity == specs::Diagnostic::Severity::error;
+    const nlohmann::ordered_json line{{"version", 1},
+                                      {"kind", "diagnostic"},
+                                      {"severity", is_error ? "error" : "warning"},
+                                      {"file", diagnostic.at.file},
+                                      {"line", diagnostic.at.line},
+                                      {"column", diagnostic.at.column},
+                                      {"message", diagnostic.message},
+                                      {"help", diagnostic.help}};
+    return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
 std::optional<specs::SafeSpec> load(const SpecOptions& options) {
     specs::Loaded loaded = specs::load_file(options.file);
     for (const specs::Diagnostic& diagnostic : loaded.diagnostics)
-        fmt::print(stderr, "{}\n", base::printable(to_text(diagnostic)));
+        say_on(STDERR_FILENO, options.format == Format::json ? diagnostic_json(diagnostic)
+                                                             : base::printable(to_text(diagnostic)) + "\n");
     return std::move(loaded.spec);
 }
 
 base::Result<model::Mode> mode_of(const specs::SafeSpec& spec, const driver::Places& places,
                                   std::optional<specs::WantedMode> asked) {
-    const base::Result<intent::Effective> effective = effective_of(spec, places);
+    const base::Result<intent::Snapshot> intent = intent::Store::read(places.state_dir());
+    if (!intent) return base::fail(intent.error());
+    const base::Result<intent::Effective> effective = effective_of(spec, *intent, *spec.mode);
     if (!effective) return base::fail(effective.error());
     if (!asked) return effective->mode;
-    const model::Mode mode = intent::effective_mode(*asked);
+    const base::Result<intent::Effective> as_asked = effective_of(spec, *intent, *asked);
+    if (!as_asked) return base::fail(as_asked.error());
+    // Whoever asks for a mode by name is not given another one.
+    const model::Mode mode = *asked == specs::WantedMode::automatic ? as_asked->mode : intent::effective_mode(*asked);
     if (effective->mode == model::Mode::locked && mode != model::Mode::locked)
         return base::fail({.attempt = "use another mode than locked for",
                            .object = "safe " + *spec.safe,
@@ -47,8 +70,8 @@ view::Style style_of(int descriptor) {
 }
 
 void print_error(const base::Error& error, Format format) {
-    fmt::print(stderr, "{}",
-               format == Format::json ? view::error_json(error) : view::error_text(error, style_of(STDERR_FILENO)));
+    say_on(STDERR_FILENO,
+           format == Format::json ? view::error_json(error) : view::error_text(error, style_of(STDERR_FILENO)));
 }
 
 ExitCode report_error(const base::Error& error, Format format) {

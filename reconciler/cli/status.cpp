@@ -95,23 +95,22 @@ ordered_json json_of(const specs::SafeSpec& spec, const State& state) {
 void print_text(const ordered_json& json) {
     const view::Style style = style_of(STDOUT_FILENO);
     const auto text = [](const ordered_json& value) { return base::printable(value.get<std::string>()); };
-    fmt::print("safe {}: {}\n", text(json["safe"]), view::paint(view::Tone::strong, text(json["mode"]), style));
-    for (const ordered_json& reason : json["reasons"]) fmt::print("  {}\n", text(reason));
-    if (json["logins_held"].get<bool>()) fmt::print("  it was closed a moment ago: logins are held\n");
-    fmt::print("\n");
+    say("safe {}: {}\n", text(json["safe"]), view::paint(view::Tone::strong, text(json["mode"]), style));
+    for (const ordered_json& reason : json["reasons"]) say("  {}\n", text(reason));
+    if (json["logins_held"].get<bool>()) say("  it was closed a moment ago: logins are held\n");
+    say("\n");
     for (const ordered_json& person : json["people"])
-        fmt::print("  person  {:<20} through {}\n", text(person["user"]), text(person["source"]));
+        say("  person  {:<20} through {}\n", text(person["user"]), text(person["source"]));
     for (const ordered_json& task : json["tasks"])
-        fmt::print("  task    {:<20} of {} until {}\n", text(task["name"]), text(task["owner"]),
-                   text(task["deadline"]));
-    for (const auto& [name, state] : json["volumes"].items()) fmt::print("  volume  {:<20} {}\n", name, text(state));
+        say("  task    {:<20} of {} until {}\n", text(task["name"]), text(task["owner"]), text(task["deadline"]));
+    for (const auto& [name, state] : json["volumes"].items()) say("  volume  {:<20} {}\n", name, text(state));
     for (const auto& [name, state] : json["vms"].items())
-        fmt::print("  vm      {:<20} {}\n", base::printable(name), text(state));
+        say("  vm      {:<20} {}\n", base::printable(name), text(state));
     const auto count = [&](const char* key) { return json[key].get<std::size_t>(); };
-    fmt::print("\n{}\n", count("steps_left") + count("unknown") + count("refusals") == 0
-                             ? "nothing left to do"
-                             : fmt::format("{} steps left, {} unknown, {} refused: safectl plan shows them",
-                                           count("steps_left"), count("unknown"), count("refusals")));
+    say("\n{}\n", count("steps_left") + count("unknown") + count("refusals") == 0
+                      ? "nothing left to do"
+                      : fmt::format("{} steps left, {} unknown, {} refused: safectl plan shows them",
+                                    count("steps_left"), count("unknown"), count("refusals")));
 }
 
 Result<State> look(const specs::SafeSpec& spec, const driver::Places& places, const Surroundings& around) {
@@ -139,8 +138,7 @@ ExitCode status(const SpecOptions& options, const Surroundings& around) {
     if (around.stop.stop_requested()) return interrupted;
     const ordered_json json = json_of(*spec, *state);
     if (options.format == Format::json)
-        // Bytes that are no UTF-8 (a cause that a server told) are replaced rather than thrown over.
-        fmt::print("{}\n", json.dump(2, ' ', false, ordered_json::error_handler_t::replace));
+        say_document(json);
     else
         print_text(json);
     return success;

@@ -108,15 +108,13 @@ ExitCode list_tasks(const SpecOptions& options, const Surroundings& /*around*/) 
     for (const intent::Task& task : wanted.tasks) {
         if (!intent::is_running(task, *now)) continue;
         if (options.format == Format::text)
-            fmt::print("{:<20} {:<16} until {}\n", task.name, task.owner, intent::to_text(task.deadline));
+            say("{:<20} {:<16} until {}\n", task.name, task.owner, intent::to_text(task.deadline));
         tasks.push_back({{"name", task.name}, {"owner", task.owner}, {"deadline", intent::to_text(task.deadline)}});
     }
     if (options.format == Format::json)
-        fmt::print(
-            "{}\n",
-            nlohmann::ordered_json{{"version", 1}, {"kind", "tasks"}, {"safe", *spec->safe}, {"tasks", tasks}}.dump(2));
+        say_document({{"version", 1}, {"kind", "tasks"}, {"safe", *spec->safe}, {"tasks", tasks}});
     else if (tasks.empty())
-        fmt::print("no task runs\n");
+        say("no task runs\n");
     return success;
 }
 

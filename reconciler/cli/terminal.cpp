@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "reconciler/base/characters.hpp"
+#include "reconciler/cli/output.hpp"
 
 namespace safe::cli {
 namespace {
@@ -60,19 +60,17 @@ void TerminalListener::waiting(const model::Held& deferred) {
 
 void TerminalListener::print(const std::string& line) {
     clear_status();
-    fmt::print("{}\n", line);
+    say("{}\n", line);
     draw_status();
-    static_cast<void>(std::fflush(stdout));
 }
 
 void TerminalListener::draw_status() const {
     if (!live_ || under_way_.empty()) return;
-    fmt::print("{}", paint(view::Tone::quiet, fmt::format("  … {}", fmt::join(under_way_, ", ")), style_));
-    static_cast<void>(std::fflush(stdout));
+    say("{}", paint(view::Tone::quiet, fmt::format("  … {}", fmt::join(under_way_, ", ")), style_));
 }
 
 void TerminalListener::clear_status() const {
-    if (live_) fmt::print("\r\x1b[K");
+    if (live_) say("\r\x1b[K");
 }
 
 }  // namespace safe::cli

@@ -58,8 +58,8 @@ ExitCode unlock(const UnlockOptions& options, const Surroundings& around) {
         return success;
     }
     if (format == Format::text)
-        fmt::print("safe {} is unlocked by {}; logins are let in again in {} minutes\n\n", *spec->safe, options.user,
-                   std::chrono::minutes(intent::close_hold).count());
+        say("safe {} is unlocked by {}; logins are let in again in {} minutes\n\n", *spec->safe, options.user,
+            std::chrono::minutes(intent::close_hold).count());
     const auto converge = [&]() -> Result<model::Report> {
         const std::chrono::seconds deadline(spec->deadlines.close.value.seconds);
         Result<Convergence> convergence = begin_within(deadline, *spec, places, no_key, around);
@@ -70,7 +70,8 @@ ExitCode unlock(const UnlockOptions& options, const Surroundings& around) {
         const model::Mode shut = *mode == model::Mode::open ? model::Mode::closed : *mode;
         return convergence->run({.mode = shut, .yes = true, .format = format});
     };
-    return exit_code_of(converge(), format);
+    const std::string so_far = fmt::format("safe {} is unlocked: `safectl apply` does the rest", *spec->safe);
+    return exit_code_of_closing(failed_after(converge(), so_far), format);
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <cstdio>
 #include <mutex>
 
 #include "reconciler/applying/rounds.hpp"
@@ -64,7 +63,7 @@ Impatience::Impatience(const specs::SafeSpec& spec, const driver::Places& places
     : drivers_(around.builtin.make_drivers({spec, places, no_key_})),
       watch_([this, end = Clock::now() + deadline, format](const std::stop_token& over) {
           driver::Context context{.stop = over};
-          if (format == Format::text) context.progress = [](std::string_view line) { fmt::print("{}\n", line); };
+          if (format == Format::text) context.progress = [](std::string_view line) { say("{}\n", line); };
           for (Clock::time_point next = end; wait_until(next, over); next = Clock::now() + between_looks)
               drivers_.wait_no_longer(context);
       }) {}

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
-
 #include "reconciler/cli/people.hpp"
 
 namespace safe::cli {
@@ -73,11 +71,10 @@ ExitCode report_done(const Result<members::Done>& done, const std::string& what,
     if (!done) return report_error(done.error(), format);
     if (done->waits) {
         print_error(*done->waits, format);
-        if (format == Format::text)
-            fmt::print("{}, except for the above: the next command or apply finishes it\n", what);
+        print_done(what + ", except for the above: the next command or apply finishes it", format);
         return waiting;
     }
-    if (format == Format::text) fmt::print("{}\n", what);
+    print_done(what, format);
     return success;
 }
 

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <functional>
 
 #include "reconciler/cli/password.hpp"
@@ -28,8 +27,10 @@ Result<Secret> read_new_password(const UserEnrolOptions& options, const specs::S
                                  const Passwords& passwords) {
     Result<Secret> password = passwords.next("new password of " + options.user);
     if (!password) return password;
-    if (const auto hint = members::hint_about(password->view(), options.user, *spec.safe))
-        fmt::print(stderr, "hint: {}\n", *hint);
+    // A program that hands a password over reads JSON alone.
+    const bool is_told = options.spec.format == Format::text || passwords.are_typed();
+    if (const auto hint = members::hint_about(password->view(), options.user, *spec.safe); hint && is_told)
+        say_on(STDERR_FILENO, "hint: " + *hint + "\n");
     if (!passwords.are_typed()) return password;
     const Result<Secret> again = passwords.next("once more");
     if (!again) return base::fail(again.error());

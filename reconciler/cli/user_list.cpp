@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
 #include "reconciler/base/characters.hpp"
 #include "reconciler/cli/user.hpp"
@@ -39,10 +38,10 @@ void print_text(const members::Roll& roll) {
         std::string line;
         for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row.at(i), widths.at(i));
         line.erase(line.find_last_not_of(' ') + 1);
-        fmt::print("{}\n", line);
+        say("{}\n", line);
     }
-    fmt::print("\nroom for {} more\n", roll.room);
-    if (roll.others > 0) fmt::print("{} keyslots belong to nobody we know and are left alone\n", roll.others);
+    say("\nroom for {} more\n", roll.room);
+    if (roll.others > 0) say("{} keyslots belong to nobody we know and are left alone\n", roll.others);
 }
 
 void print_json(const members::Roll& roll) {
@@ -60,10 +59,12 @@ void print_json(const members::Roll& roll) {
         user["state"] = std::string(to_text(entry.state));
         users.push_back(std::move(user));
     }
-    const nlohmann::ordered_json document{
-        {"format", "safe-users"},        {"version", 1},      {"users", std::move(users)},
-        {"other_keyslots", roll.others}, {"room", roll.room}, {"directory_reached", !roll.directory_out_of_reach}};
-    fmt::print("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    say_document({{"version", 1},
+                  {"kind", "users"},
+                  {"users", std::move(users)},
+                  {"other_keyslots", roll.others},
+                  {"room", roll.room},
+                  {"directory_reached", !roll.directory_out_of_reach}});
 }
 
 ExitCode list_members(const SpecOptions& options, const Surroundings& around) {

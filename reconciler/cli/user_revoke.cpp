@@ -1,8 +1,6 @@
 // safectl user revoke: takes somebody's access away at once, whether they are still in the spec or not.
 #include <fmt/format.h>
 
-#include <cstdio>
-
 #include "reconciler/cli/consent.hpp"
 #include "reconciler/cli/user.hpp"
 #include "reconciler/members/changes.hpp"
@@ -46,7 +44,7 @@ ExitCode revoke(const UserRevokeOptions& options, const Surroundings& around) {
     });
     const ExitCode code = report_done(done, options.user + " is revoked", options.spec.format);
     if (code == success && declared && options.spec.format == Format::text)
-        fmt::print("still in the spec: the next apply makes an account again, which waits for a sponsor\n");
+        say("still in the spec: the next apply makes an account again, which waits for a sponsor\n");
     return code;
 }
 

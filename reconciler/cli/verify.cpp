@@ -29,9 +29,8 @@ ExitCode verify(const VerifyOptions& options, const Surroundings& /*around*/) {
     const verify::Report report = verify::verify(verify::System(), *spec, places, *mode);
     const std::string proved = fmt::format("safe {} is {}", *spec->safe, model::to_text(*mode));
     const std::string failed = fmt::format("safe {} is NOT proved {}", *spec->safe, model::to_text(*mode));
-    fmt::print("{}", options.spec.format == Format::json
-                         ? findings_json(report, "verification")
-                         : findings_text(report, proved, failed, style_of(STDOUT_FILENO)));
+    say("{}", options.spec.format == Format::json ? findings_json(report, "verification")
+                                                  : findings_text(report, proved, failed, style_of(STDOUT_FILENO)));
     return report.proved() ? success : failure;
 }
 

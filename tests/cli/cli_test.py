@@ -54,6 +54,16 @@ class Case(unittest.TestCase):
     def apply(self, *arguments, status):
         return self.run_safectl("apply", "--state-dir", self.state, *arguments, status=status)
 
+    def small_disk(self):
+        """The state directory on a file system of 256 KiB."""
+        if os.geteuid() != 0:
+            self.skipTest("mounting a small tmpfs needs root")
+        self.state.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", self.state], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("no tmpfs can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", self.state])
+
     def tree(self):
         return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*"))
 
@@ -202,16 +212,6 @@ class Apply(Case):
         self.state.write_text("a file, where a directory should be")
         self.assertIn("state directory", self.apply("--yes", status=1).stderr)
 
-    def small_disk(self):
-        """The state directory on a file system of 256 KiB."""
-        if os.geteuid() != 0:
-            self.skipTest("mounting a small tmpfs needs root")
-        self.state.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", self.state], capture_output=True)
-        if mounted.returncode != 0:
-            self.skipTest("no tmpfs can be mounted here")
-        self.addCleanup(subprocess.run, ["umount", self.state])
-
     def test_a_full_disk(self):
         self.small_disk()
         (self.folder / "kernel.bin").write_bytes(b"k" * 1_000_000)
@@ -225,18 +225,6 @@ class Apply(Case):
             with self.subTest(name):
                 errors = self.run_safectl("open", "--user", name, "--state-dir", self.state, status=4).stderr
                 self.assertRegex(errors, "lower-case|nobody's key")
-
-    def test_a_full_disk_keeps_nobody_from_closing(self):
-        self.small_disk()
-        self.apply("--yes", status=0)
-        with contextlib.suppress(OSError), open(self.state / "filled", "wb", buffering=0) as filler:
-            while True:
-                filler.write(b"f" * 4096)
-        for command, mode in ((["lock", "--reason", "suspected"], "locked"), (["close"], "closed")):
-            done = self.run_safectl(*command, "--state-dir", self.state, status=1)
-            self.assertIn("safe atlas → " + mode, done.stdout)
-            self.assertNotIn("nobody can open it", done.stdout)
-            self.assertRegex(done.stderr, "full|No space left")
 
     def test_the_journal_is_private_and_readable_json(self):
         self.apply("--yes", status=0)
@@ -340,6 +328,27 @@ class Formats(Case):
         self.assertEqual(len(lines), 1, lines)
         self.check("event", lines[0])
         self.assertEqual(json.loads(lines[0])["kind"], "error")
+
+    def test_answers(self):
+        self.check("answers", self.run_safectl("validate", "--format", "json", status=0).stdout)
+        for command in (["status"], ["task", "list"]):
+            with self.subTest(command):
+                self.check("answers", self.run_safectl(*command, "--state-dir", self.state, "--format", "json", status=0).stdout)
+
+    def test_what_is_wrong_with_a_spec_is_a_line_each(self):
+        self.spec.write_text(SPEC.replace("cpus: 1", "cpus: none").replace("64MiB", "64MB"))
+        for command in ("validate", "plan"):
+            with self.subTest(command):
+                result = self.run_safectl(command, "--format", "json", status=1)
+                lines = result.stderr.splitlines()
+                self.assertEqual(len(lines), 4, lines)
+                for line in lines:
+                    self.check("event", line)
+                self.assertEqual({(json.loads(line)["kind"], json.loads(line)["line"]) for line in lines},
+                                 {("diagnostic", 6), ("diagnostic", 7)})
+                if command == "validate":
+                    self.check("answers", result.stdout)
+                    self.assertFalse(json.loads(result.stdout)["valid"])
 
     def test_golden_plans(self):
         stories = sorted((SOURCE / "tests" / "golden").glob("*/plan.json"))

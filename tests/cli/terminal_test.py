@@ -107,7 +107,7 @@ class Password(Case):
         self.assertTrue(typist.echoed_at_the_end)
 
     def test_ctrl_c_ends_the_waiting_and_brings_the_echo_back(self):
-        for stop in ("\x03", signal.SIGTERM):
+        for stop in ("\x03", signal.SIGTERM, signal.SIGHUP):
             with self.subTest(stop):
                 typist = self.enrol()
                 typist.type("half a wo")

@@ -139,7 +139,7 @@ class Commands : public ::testing::Test {
         const Ended ended = safectl({"user", "list", "--format", "json"});
         EXPECT_EQ(ended.code(), 0) << ended.errors;
         const Json document = Json::parse(ended.output);
-        EXPECT_EQ(document.at("format"), "safe-users");
+        EXPECT_EQ(document.at("kind"), "users");
         EXPECT_EQ(document.at("other_keyslots"), 0);
         std::pair<Roll, Roll> rolls;
         for (const Json& user : document.at("users")) {

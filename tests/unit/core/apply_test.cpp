@@ -8,6 +8,7 @@
 
 #include "reconciler/applying/lock_file.hpp"
 #include "reconciler/applying/rounds.hpp"
+#include "tests/support/file_limit.hpp"
 #include "tests/support/memory_driver.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -285,6 +286,26 @@ TEST_F(Applying, TheJournalTellsTheStoryAndClosesABrokenLastLine) {
     ASSERT_EQ(lines.size(), 3U);
     EXPECT_NE(lines[1].find(R"("event":"step","resource":"vm/a","action":"add")"), std::string::npos);
     EXPECT_NE(lines[2].find(R"("outcome":"done")"), std::string::npos);
+}
+
+TEST_F(Applying, AJournalThatTookHalfALineGoesOnInALineOfItsOwn) {
+    const auto path = directory_.path() / "journal.jsonl";
+    auto journal = Journal::open(path);
+    ASSERT_TRUE(journal.has_value());
+    ASSERT_TRUE(journal->started({}).has_value());
+    {
+        const testing::FileLimit nearly_full(std::filesystem::file_size(path) + 10);
+        EXPECT_FALSE(journal->started({}).has_value());
+        auto second = Journal::open(path);
+        ASSERT_TRUE(second.has_value()) << "it may be wanted for closing";
+        EXPECT_FALSE(second->started({}).has_value());
+    }
+    EXPECT_TRUE(journal->started({}).has_value());
+    EXPECT_TRUE(Journal::open(path)->started({}).has_value());
+    std::ifstream file(path);
+    std::vector<bool> whole;
+    for (std::string line; std::getline(file, line);) whole.push_back(line.ends_with('}'));
+    EXPECT_EQ(whole, (std::vector{true, false, true, true}));
 }
 
 TEST_F(Applying, IndependentStepsRunSideBySide) {

@@ -18,10 +18,52 @@ TEST_F(PeoplesCommands, ALockIsKeptAndShownAndASecondOneDoesNotReplaceIt) {
 }
 
 TEST_F(PeoplesCommands, AReasonIsOneLineOfWords) {
-    for (const std::string& reason : {std::string("a\x1b[2J"), std::string("a\nb"), std::string(501, 'a')})
+    for (const std::string& reason : {std::string("a\x1b[2J"), std::string("a\nb"), std::string(501, 'a'),
+                                      std::string("caf\xe9"), std::string("\u202Ereversed")})
         EXPECT_EQ(safectl({"lock", "--reason=" + reason}).code, 4) << reason;
     EXPECT_EQ(safectl({"lock", "--reason="}).code, 1) << "usage";
     EXPECT_FALSE(kept().lock);
+}
+
+TEST_F(PeoplesCommands, AReasonThatIsNoTextButWasKeptIsShownAllTheSame) {
+    fs::create_directories(state());
+    ASSERT_TRUE(intent::Store::open(state())->lock({"root", "caf\xe9", {}}));
+    const auto json = nlohmann::json::parse(safectl({"status", "--format", "json"}).out);
+    EXPECT_EQ(json["lock"]["reason"], "caf\uFFFD");
+}
+
+TEST_F(PeoplesCommands, EveryAnswerInJsonIsOneDocumentThatSaysItsKind) {
+    told_ = {"sequence 5"};
+    for (const auto& [arguments, words, kind] :
+         std::vector<std::tuple<std::vector<std::string>, std::string, std::string>>{
+             {{"plan"}, "", "plan"},
+             {{"apply", "--yes"}, "", "report"},
+             {{"open", "--user", "bob"}, "bob's word", "report"},
+             {{"status"}, "", "status"},
+             {{"task", "add", "backup", "--for", "6h", "--user", "bob"}, "bob's word", "done"},
+             {{"task", "list"}, "", "tasks"},
+             {{"task", "cancel", "backup", "--user", "bob"}, "bob's word", "done"},
+             {{"user", "list"}, "", "users"},
+             {{"user", "passwd", "bob"}, "bob's word\nbob's new word", "done"},
+             {{"user", "revoke", "carol", "--yes"}, "", "done"},
+             {{"header", "list", "vault"}, "", "headers"},
+             {{"header", "accept", "vault", "--user", "alice"}, "alice's word", "done"},
+             {{"discard-state", "desk", "--yes"}, "", "done"},
+             {{"close"}, "", "report"},
+             {{"lock", "--reason", "why"}, "", "report"},
+             {{"unlock", "--user", "alice"}, "alice's word", "report"},
+             {{"unlock", "--user", "alice"}, "alice's word", "done"}}) {
+        std::vector<std::string> in_json = arguments;
+        in_json.insert(in_json.end(), {"--format", "json"});
+        const Said said = safectl(in_json, words);
+        const auto document = nlohmann::json::parse(said.out, nullptr, false);
+        ASSERT_TRUE(document.is_object()) << arguments.front() << ": " << said.out << said.err;
+        EXPECT_EQ(document.value("version", 0), 1) << said.out;
+        EXPECT_EQ(document.value("kind", ""), kind) << said.out;
+        std::istringstream lines(said.err);
+        for (std::string line; std::getline(lines, line);)
+            EXPECT_TRUE(nlohmann::json::accept(line)) << arguments.front() << ": " << line;
+    }
 }
 
 TEST_F(PeoplesCommands, OnlyASuperUsersKeyUnlocks) {

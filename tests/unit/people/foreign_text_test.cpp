@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "reconciler/cli/findings.hpp"
+#include "reconciler/cli/output.hpp"
 #include "reconciler/cli/terminal.hpp"
 
 namespace safe::cli {
@@ -45,12 +46,15 @@ TEST(ForeignText, InAPlan) {
 
 TEST(ForeignText, WhileAStepRuns) {
     TerminalListener listener({}, false);
-    ::testing::internal::CaptureStdout();
-    listener.step_progress(step(), steering);
-    EXPECT_THAT(::testing::internal::GetCapturedStdout(), is_tame());
-    ::testing::internal::CaptureStdout();
-    listener.waiting({make_id(model::Kind::account, "alice"), {"read", "it", steering}});
-    EXPECT_THAT(::testing::internal::GetCapturedStdout(), is_tame());
+    const auto said = [](const auto& saying) {
+        ::testing::internal::CaptureStdout();
+        saying();
+        wait_until_said({});
+        return ::testing::internal::GetCapturedStdout();
+    };
+    EXPECT_THAT(said([&] { listener.step_progress(step(), steering); }), is_tame());
+    EXPECT_THAT(said([&] { listener.waiting({make_id(model::Kind::account, "alice"), {"read", "it", steering}}); }),
+                is_tame());
 }
 
 TEST(ForeignText, InFindings) {

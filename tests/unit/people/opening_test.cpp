@@ -1,4 +1,5 @@
 // safectl open and close: who gets in, what keeps the safe open, and who wins when several want different things.
+#include "tests/support/file_limit.hpp"
 #include "tests/unit/people/peoples_commands.hpp"
 
 namespace safe::cli {
@@ -77,6 +78,34 @@ TEST_F(PeoplesCommands, WhatDoesNotOpenIsClosedAgainAndNobodyStaysInside) {
     EXPECT_FALSE(kept().hold) << "it may be tried again at once";
 }
 
+TEST_F(PeoplesCommands, WhatDoesNotOpenIsClosedAgainAlthoughTheDiskIsFullByThen) {
+    detach();
+    std::optional<testing::FileLimit> full;
+    world_.failing.insert(mount);
+    world_.on_apply = [&](const model::Step& step) {
+        if (step.resource == mount) full.emplace(4096);
+    };
+    const Said failed = safectl({"open", "--user", "bob"}, "bob's word");
+    full.reset();
+    EXPECT_EQ(failed.code, 1);
+    EXPECT_THAT(failed.out, HasSubstr("being closed again"));
+    EXPECT_THAT(failed.err, HasSubstr("intent.db")) << "they are inside still, by what is kept";
+    EXPECT_THAT(world_.log, ::testing::Contains("add session/vault"));
+    EXPECT_TRUE(world_.things.empty());
+
+    // With somebody else inside it stays open.
+    ASSERT_EQ(safectl({"close"}).code, 0);
+    world_.on_apply = nullptr;
+    world_.failing.clear();
+    ASSERT_EQ(safectl({"open", "--user", "carol", "--now"}, "carol's word").code, 0);
+    world_.things.erase(mount);
+    world_.failing.insert(mount);
+    world_.on_apply = [&](const model::Step&) { full.emplace(4096); };
+    EXPECT_EQ(safectl({"open", "--user", "bob", "--now"}, "bob's word").code, 1);
+    full.reset();
+    EXPECT_TRUE(world_.things.contains(session));
+}
+
 TEST_F(PeoplesCommands, ALockOrACloseWhileSomebodyLogsInWins) {
     while_logging_in_ = [this] {
         EXPECT_TRUE(applying::LockFile::take(state() / "lock")) << "nobody at a prompt holds up who closes or locks";
@@ -130,10 +159,60 @@ TEST_F(PeoplesCommands, ATaskKeepsItOpenUntilSomebodySaysOtherwise) {
 }
 
 TEST_F(PeoplesCommands, AFileThatSaysOpenIsNotClosedByWord) {
-    std::ofstream(home_.path() / "safe.yaml", std::ios::app) << "mode: open\n";
+    append_to_spec("mode: open");
     const Said refused = safectl({"close"});
     EXPECT_EQ(refused.code, 4);
     EXPECT_THAT(refused.err, HasSubstr("mode: open"));
+}
+
+TEST_F(PeoplesCommands, AModeThatIsAskedForAsAutoFollowsPeople) {
+    append_to_spec("mode: closed");
+    EXPECT_EQ(safectl({"plan", "--mode", "auto", "--exit-code"}).code, 0) << "nobody is inside";
+    fs::create_directories(state());
+    ASSERT_TRUE(intent::Store::open(state())->begin_local("bob", std::chrono::hours(2), *intent::SystemClock().now()));
+    EXPECT_EQ(safectl({"apply", "--mode", "auto", "--yes"}).code, 0);
+    EXPECT_TRUE(is_mounted()) << "bob is";
+    EXPECT_EQ(safectl({"plan", "--mode", "auto", "--exit-code"}).code, 0);
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    EXPECT_EQ(safectl({"apply", "--mode", "auto", "--yes"}).code, 0) << "as if the spec said so";
+    EXPECT_EQ(safectl({"apply", "--mode", "open", "--yes"}).code, 4);
+    EXPECT_FALSE(is_mounted());
+}
+
+TEST_F(PeoplesCommands, WhoHasSentEverybodyOutAndCannotCloseDoesNotSayThatNothingWasTouched) {
+    append_to_spec("deadlines: { close: 1s, lock: 1s }");
+    ASSERT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 0);
+    const auto another_run = applying::LockFile::take(state() / "lock");
+    ASSERT_TRUE(another_run);
+    const Said closed = safectl({"close"});
+    EXPECT_EQ(closed.code, 1);
+    EXPECT_THAT(closed.err, HasSubstr("everybody is out"));
+    EXPECT_TRUE(kept().sessions.empty());
+    const Said locked = safectl({"lock", "--reason", "odd logins"});
+    EXPECT_EQ(locked.code, 1);
+    EXPECT_THAT(locked.err, HasSubstr("`safectl apply --mode locked`"));
+    EXPECT_TRUE(kept().lock);
+    const Said unlocked = safectl({"unlock", "--user", "alice"}, "alice's word");
+    EXPECT_EQ(unlocked.code, 1);
+    EXPECT_THAT(unlocked.err, HasSubstr("is unlocked"));
+    EXPECT_FALSE(kept().lock);
+    EXPECT_TRUE(is_mounted());
+}
+
+TEST_F(PeoplesCommands, ALockThatCannotBeKeptIsNoRefusalOnceItIsClosed) {
+    ASSERT_EQ(safectl({"open", "--user", "bob"}, "bob's word").code, 0);
+    fs::remove(state() / "intent.db");  // and it is known that there was one
+    const Said locked = safectl({"lock", "--reason", "odd logins"});
+    EXPECT_EQ(locked.code, 1);
+    EXPECT_THAT(locked.err, HasSubstr("gone missing"));
+    EXPECT_FALSE(is_mounted());
+}
+
+TEST_F(PeoplesCommands, AnUnlockingWhoseRestIsRefusedIsNoRefusal) {
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    refusals_ = {{"image", {"use", "image", "without the plugin", "", base::Error::Kind::refused}}};
+    EXPECT_EQ(safectl({"unlock", "--user", "alice"}, "alice's word").code, 1);
+    EXPECT_FALSE(kept().lock);
 }
 
 TEST_F(PeoplesCommands, TheFirstKeyOfAVaultThatIsNotMadeYetCannotBeTried) {

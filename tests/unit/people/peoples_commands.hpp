@@ -141,7 +141,7 @@ class PeoplesCommands : public ::testing::Test {
                     }
                     return drivers;
                 },
-            .missing_plugins = [](const specs::SafeSpec&) { return std::vector<model::Refusal>(); },
+            .missing_plugins = [this](const specs::SafeSpec&) { return refusals_; },
             .discard_state = [](const driver::Setting&, const std::string& vm) -> base::Result<std::string> {
                 return vm + " is discarded";
             },
@@ -179,6 +179,9 @@ class PeoplesCommands : public ::testing::Test {
         return nlohmann::json::parse(safectl({"status", "--format", "json"}).out)["mode"];
     }
     [[nodiscard]] bool is_mounted() const { return world_.things.contains(mount); }
+    void append_to_spec(const std::string& line) const {
+        std::ofstream(home_.path() / "safe.yaml", std::ios::app) << line << '\n';
+    }
     void detach() {
         while_open_.push_back({.id = session, .attributes = attached(true)});
         fs::create_directories(state());
@@ -198,6 +201,7 @@ class PeoplesCommands : public ::testing::Test {
         {"alice", "alice's word"}, {"bob", "bob's word"}, {"carol", "carol's word"}};  // as the directory has them
     bool directory_is_down_ = false;
     std::vector<model::Resource> while_open_{{.id = mount}};  // each with a driver of its own
+    std::vector<model::Refusal> refusals_;                    // of every plan
     mutable std::vector<std::string> told_;  // of headers, reading by reading; empty: without the plugin
     mutable int carried_out_ = 0;
     std::function<void()> while_logging_in_;
