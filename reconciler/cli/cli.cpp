@@ -21,7 +21,7 @@ class SignalWatch {
         struct sigaction inherited = {};
         ::sigaction(SIGHUP, nullptr, &inherited);
         if (hangup == Hangup::is_nothing_to_it)
-            ::signal(SIGHUP, SIG_IGN);
+            static_cast<void>(::signal(SIGHUP, SIG_IGN));
         else if (inherited.sa_handler != SIG_IGN)  // as nohup(1) has it
             sigaddset(&watched, SIGHUP);
         pthread_sigmask(SIG_BLOCK, &watched, nullptr);
@@ -50,7 +50,8 @@ class SignalWatch {
 }  // namespace
 
 int run(int argc, char** argv, const Builtin& builtin) {
-    ::signal(SIGPIPE, SIG_IGN);  // whoever stops reading what is said ends nothing; children get it back
+    // Whoever stops reading what is said ends nothing. Children get it back.
+    static_cast<void>(::signal(SIGPIPE, SIG_IGN));
     CLI::App app("Compares what safe.yaml declares with the live system, and converges it.", "safectl");
     app.require_subcommand(1);
     app.set_version_flag("--version", "safectl " SAFE_VERSION);

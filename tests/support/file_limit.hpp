@@ -19,7 +19,7 @@ class FileLimit {
     FileLimit& operator=(FileLimit&&) = delete;
     ~FileLimit() {
         ::setrlimit(RLIMIT_FSIZE, &before_);
-        ::signal(SIGXFSZ, handled_);
+        static_cast<void>(::signal(SIGXFSZ, handled_));
     }
 
  private:
