@@ -45,13 +45,14 @@ void cut_people_off(const specs::SafeSpec& spec, const driver::Places& places, c
     for (const model::Step& step : planned.plan.steps)
         if (!step.cuts_off) others.insert(step.resource);
     if (others.size() == planned.plan.steps.size()) return;
-    base::Result<applying::Journal> journal = applying::Journal::open(places.state_dir() / "journal.jsonl");
-    if (!journal || !journal->started(planned.plan)) return;
+    base::Result<applying::Journal> opened = applying::Journal::open(places.state_dir() / "journal.jsonl");
+    applying::Journal journal = opened ? *std::move(opened) : applying::Journal::unopened(opened.error());
+    static_cast<void>(journal.started(planned.plan));  // what closes is not kept from it by a full disk
     const bool text = format == Format::text;
     TerminalListener on_terminal(style_of(STDOUT_FILENO), ::isatty(STDOUT_FILENO) == 1);
     EventListener for_programs;
     const applying::Execution execution{.drivers = drivers,
-                                        .journal = *journal,
+                                        .journal = journal,
                                         .listener = text ? static_cast<applying::Listener&>(on_terminal) : for_programs,
                                         .stop = around.stop,
                                         .insistence = {}};
