@@ -206,8 +206,14 @@ class LdapDriver final : public driver::Driver {
         return seen;
     }
 
-    Answer<Found> find(Kind kind, std::string filter) {
-        const Query query{.base = layout_.unit(kind), .filter = std::move(filter), .attributes = asked_for(kind)};
+    Answer<Found> find(Kind kind, const std::string& filter) {
+        Answer<Found> found = find_once(kind, filter);
+        if (found || found.error().kind != Failure::Kind::missing) return found;
+        return find_once(kind, filter);  // the units may have been made between two of its questions
+    }
+
+    Answer<Found> find_once(Kind kind, const std::string& filter) {
+        const Query query{.base = layout_.unit(kind), .filter = filter, .attributes = asked_for(kind)};
         Found found;
         Answer<void> searched = api_->search(query, [&](Entry entry) {
             if (std::optional<ResourceId> id = Layout::id_of(kind, entry))
@@ -218,12 +224,8 @@ class LdapDriver final : public driver::Driver {
                     "ours can have, and is left alone: " +
                     base::printable(std::string_view(entry.name).substr(0, 200)));
         });
-        if (!searched && searched.error().kind == Failure::Kind::missing) return no_unit(kind);
-        if (!searched) return std::unexpected(std::move(searched.error()));
-        return found;
-    }
-
-    Answer<Found> no_unit(Kind kind) {
+        if (searched) return found;
+        if (searched.error().kind != Failure::Kind::missing) return std::unexpected(std::move(searched.error()));
         Answer<std::vector<std::string>> warnings = judge_missing_unit(*api_, layout_, kind);
         if (!warnings) return std::unexpected(std::move(warnings.error()));
         return Found{.observations = {}, .warnings = *std::move(warnings)};

@@ -75,7 +75,7 @@ Answer<std::vector<std::string>> judge_missing_unit(Api& api, const Layout& layo
     if (!made) return std::unexpected(made.error());
     if (!*made) return {};
     return std::unexpected(Failure{
-        Failure::Kind::failed,
+        Failure::Kind::missing,
         {"list the accounts of", layout.safe,
          fmt::format("the directory shows {} and no {}: directory.bind may not read it, or somebody has removed it",
                      groups, people),

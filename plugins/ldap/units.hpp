@@ -16,7 +16,8 @@ namespace safe::ldap {
 /// Of a unit that the server does not show: it is not there yet, or it is hidden, which is told apart only by making
 /// it, for a directory that was just set up has no base either, and an apply makes it; warnings say so. But people are
 /// made before groups: beside groups that are shown, they are hidden, or were taken away with who knows whose accounts,
-/// and that is a Failure (docs/decisions/0084-a-base-that-is-not-shown.md).
+/// and that is a Failure of kind missing, unless they come with another look
+/// (docs/decisions/0084-a-base-that-is-not-shown.md).
 [[nodiscard]] Answer<std::vector<std::string>> judge_missing_unit(Api& api, const Layout& layout, model::Kind kind);
 
 /// Idempotent; people first. A base of a kind that it does not know how to make (anything but dc=, o= and ou=) is a

@@ -106,11 +106,13 @@ class Draft {
     /// A change, and the removal of what stands on it, never side by side: both may write to the same thing, as a
     /// guest's definition, which is changed and bears the mark of its sleep. The removal first, unless it has to wait.
     void keep_apart(Node node) {
-        if (verdicts_[node].want != Want::change || verdicts_[node].brackets()) return;
+        const std::optional<StepIndex> change = up_[node];
+        if (!change || verdicts_[node].want != Want::change || verdicts_[node].brackets()) return;
         for (const Node dependent : graph_.dependents(node)) {
-            if (verdicts_[dependent].want != Want::remove || !down_[dependent]) continue;
+            const std::optional<StepIndex> removal = down_[dependent];
+            if (!removal || verdicts_[dependent].want != Want::remove) continue;
             std::vector<bool> visited(steps_.size());
-            if (!comes_after(*down_[dependent], *up_[node], visited)) require(*up_[node], *down_[dependent]);
+            if (!comes_after(*removal, *change, visited)) require(*change, *removal);
         }
     }
 

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "tests/system/libvirt/counting_kernel.hpp"
@@ -43,8 +44,10 @@ class HeldUp {
  private:
     static pid_t find(const std::string& program, const std::string& argument) {
         for (const auto& entry : fs::directory_iterator("/proc")) {
-            std::ifstream file(entry.path() / "cmdline");
-            const std::string line((std::istreambuf_iterator<char>(file)), {});
+            const std::ifstream file(entry.path() / "cmdline");
+            std::ostringstream read;
+            read << file.rdbuf();  // of one that ends meanwhile, nothing
+            const std::string line = read.str();
             if (line.find(program) < line.find('\0') && line.find(argument) != std::string::npos)
                 return std::stoi(entry.path().filename());
         }
