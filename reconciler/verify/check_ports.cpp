@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 
 class PortJudge {
  public:
-    PortJudge(const Scene& scene, Lines& lines) : scene_(scene), lines_(lines) {}
+    PortJudge(const Scene& scene, const std::string& bridge, Lines& lines)
+        : scene_(scene), bridge_(bridge), lines_(lines) {}
 
     void judge(const specs::VmSpec& vm) {
         const fs::path port = fs::path("/sys/class/net") / specs::tap_of(*scene_.spec.safe, vm.name);
@@ -28,7 +29,7 @@ class PortJudge {
         const Seen<std::string> master = scene_.system.link(port / "master");
         if (!master) return lines_.unknown((port / "master").string(), master.error());
         const std::string bridge = fs::path(master.value_or("")).filename().string();
-        if (bridge == *scene_.spec.network->bridge)
+        if (bridge == bridge_)
             ++judged_;
         else
             fault(port / "master", fmt::format("what {} sends and gets goes past the firewall: its port belongs to {}",
@@ -39,11 +40,11 @@ class PortJudge {
 
  private:
     void fault(const fs::path& where, std::string found) {
-        const std::string& bridge = *scene_.spec.network->bridge;
-        lines_.fault(where.string(), std::move(found), fmt::format("ip link set its port master {}", bridge));
+        lines_.fault(where.string(), std::move(found), fmt::format("ip link set its port master {}", bridge_));
     }
 
     const Scene& scene_;
+    const std::string& bridge_;
     Lines& lines_;
     std::size_t judged_ = 0;
 };
@@ -54,7 +55,7 @@ std::vector<Finding> check_ports(const Scene& scene) {
     Lines lines("ports");
     // Guests of another hypervisor than this machine's QEMU have no ports here.
     if (!scene.spec.network || !scene.spec.hypervisor->starts_with("qemu")) return lines.take();
-    PortJudge judge(scene, lines);
+    PortJudge judge(scene, *scene.spec.network->bridge, lines);
     for (const specs::VmSpec& vm : scene.spec.vms)
         if (vm.address) judge.judge(vm);
     if (lines.clean())

@@ -19,6 +19,9 @@ constexpr Service syslog_tls{Service::Protocol::tcp, 6514, 6514};  // RFC 5425
 constexpr std::uint16_t ldaps_port = 636;                          // IANA
 constexpr std::uint16_t ldap_port = 389;                           // RFC 4511
 
+/// Empty for a VM that has none, which has no part in the firewall.
+std::string address_of(const VmSpec& vm) { return vm.address ? to_text(vm.address->value) : std::string(); }
+
 bool sleeps(const VmSpec& vm) { return *vm.role == specs::Role::workspace; }
 
 std::string text_of(const specs::Cidr& addresses) {
@@ -49,6 +52,7 @@ std::string test_of(const Service& service, bool reply) {
 
 FirewallShapes::FirewallShapes(const specs::SafeSpec& spec) : spec_(spec) {
     if (!spec.network) return;
+    net_ = &*spec.network;
     const std::string& bridge = *spec.network->bridge;
     const std::string server = to_text(spec.network->address->address);
     add("base", "implied/arp", {one_of("arp operation", {"reply", "request"})});
@@ -66,10 +70,9 @@ FirewallShapes::FirewallShapes(const specs::SafeSpec& spec) : spec_(spec) {
     add_directory();
     add_logs();
     for (const specs::RuleSpec& rule : spec.firewall) add_declared(rule);
-    if (!spec.network->users || !spec.network->gateway) return;
-    const End users = *end_of_zone(spec.network->users);
-    cut_off_ = {{"iifname " + users.tap, "ip saddr " + users.address},
-                {"oifname " + users.tap, "ip daddr " + users.address}};
+    if (const std::optional<End> users = end_of_zone(net_->users))
+        cut_off_ = {{"iifname " + users->tap, "ip saddr " + users->address},
+                    {"oifname " + users->tap, "ip daddr " + users->address}};
 }
 
 bool FirewallShapes::allow(std::string_view chain, const FirewallRule& rule) const {
@@ -91,39 +94,39 @@ std::set<std::string> FirewallShapes::declared(std::string_view chain) const {
 // --- the ends of connections
 
 FirewallShapes::End FirewallShapes::hypervisor() const {
-    return {.mac = specs::mac_of(*spec_.safe, ""), .address = to_text(spec_.network->address->address)};
+    return {.mac = specs::mac_of(*spec_.safe, ""), .address = to_text(net_->address->address)};
 }
 
 FirewallShapes::End FirewallShapes::end_of(const VmSpec& vm) const {
-    return {.tap = specs::tap_of(*spec_.safe, vm.name), .address = to_text(**vm.address), .sleeps = sleeps(vm)};
+    return {.tap = specs::tap_of(*spec_.safe, vm.name), .address = address_of(vm), .sleeps = sleeps(vm)};
 }
 
 /// Behind the gateway's port; nullopt without one, or without such a zone.
 std::optional<FirewallShapes::End> FirewallShapes::end_of_zone(
     const std::optional<specs::Located<specs::Cidr>>& zone) const {
-    if (!zone || !spec_.network->gateway) return std::nullopt;
-    return End{.tap = specs::tap_of(*spec_.safe, spec_.network->gateway->value), .address = text_of(**zone)};
+    const auto& gateway = net_->gateway;
+    if (!zone || !gateway) return std::nullopt;
+    return End{.tap = specs::tap_of(*spec_.safe, gateway->value), .address = text_of(zone->value)};
 }
 
 /// An address or a network may lie in several places: with VMs, behind the gateway, on the hypervisor's side.
 std::vector<FirewallShapes::End> FirewallShapes::ends_in(const specs::Cidr& addresses) const {
-    const specs::NetworkSpec& net = *spec_.network;
     std::vector<End> ends;
     for (const VmSpec& vm : spec_.vms)
         if (vm.address && addresses.contains(**vm.address)) ends.push_back(end_of(vm));
     // Of the safe's own network and of zones, nothing but the hypervisor itself is on its side.
-    bool all_known = lies_in(addresses, *net.address);
-    for (const auto* zone : {&net.users, &net.super_users}) {
-        std::optional<End> end = end_of_zone(*zone);
-        if (!end || !(*zone)->value.overlaps(addresses)) continue;
-        const bool whole = lies_in(addresses, (*zone)->value);
+    bool all_known = lies_in(addresses, *net_->address);
+    for (const auto& zone : {net_->users, net_->super_users}) {
+        std::optional<End> end = end_of_zone(zone);
+        if (!zone || !end || !zone->value.overlaps(addresses)) continue;
+        const bool whole = lies_in(addresses, zone->value);
         all_known = all_known || whole;
         if (whole) end->address = text_of(addresses);
         ends.push_back(*std::move(end));
     }
     if (!all_known)
         ends.push_back({.mac = specs::mac_of(*spec_.safe, ""), .address = text_of(addresses)});
-    else if (addresses.contains(net.address->address))
+    else if (addresses.contains(net_->address->address))
         ends.push_back(hypervisor());
     return ends;
 }
@@ -141,7 +144,7 @@ std::vector<FirewallShapes::End> FirewallShapes::ends_of(std::string_view word) 
             break;
     }
     const bool users = endpoint->kind == specs::Endpoint::Kind::users;
-    const std::optional<End> end = end_of_zone(users ? spec_.network->users : spec_.network->super_users);
+    const std::optional<End> end = end_of_zone(users ? net_->users : net_->super_users);
     return end ? std::vector{*end} : std::vector<End>();
 }
 
@@ -177,9 +180,8 @@ void FirewallShapes::add_connection(std::string_view chain, const std::string& n
 }
 
 void FirewallShapes::add_source(const VmSpec& vm) {
-    const specs::NetworkSpec& net = *spec_.network;
     const std::string mac = specs::mac_of(*spec_.safe, vm.name);
-    const std::string address = to_text(**vm.address);
+    const std::string address = address_of(vm);
     const auto from_port = [&](std::string_view part, Tests tests) {
         tests.insert("iifname " + specs::tap_of(*spec_.safe, vm.name));
         tests.insert("ether saddr " + mac);
@@ -189,14 +191,14 @@ void FirewallShapes::add_source(const VmSpec& vm) {
                       one_of("arp saddr ip", {"0.0.0.0", address})});
     from_port("ip", {"ip saddr " + address});
     from_port("dhcp", {"ip saddr 0.0.0.0", "ip daddr 255.255.255.255", "udp sport 68", "udp dport 67"});
-    if (!net.gateway || net.gateway->value != vm.name) return;
+    if (const auto& gateway = net_->gateway; !gateway || gateway->value != vm.name) return;
     const auto behind = [&](std::string_view part, const std::optional<specs::Located<specs::Cidr>>& zone) {
         if (!zone) return;
-        const std::string addresses = text_of(**zone);
+        const std::string addresses = text_of(zone->value);
         from_port(part, addresses.empty() ? Tests() : Tests{"ip saddr " + addresses});
     };
-    behind("users", net.users);
-    behind("super-users", net.super_users);
+    behind("users", net_->users);
+    behind("super-users", net_->super_users);
 }
 
 /// The directory of a spec that runs in one of its VMs: "ldaps://10.77.0.3:636/".

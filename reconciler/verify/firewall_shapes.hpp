@@ -55,6 +55,7 @@ class FirewallShapes {
     void add_declared(const specs::RuleSpec& rule);
 
     const specs::SafeSpec& spec_;
+    const specs::NetworkSpec* net_ = nullptr;  // of the spec; without one there is no firewall
     std::map<std::pair<std::string, std::string>, std::vector<Tests>> shapes_;  // by chain and name
     std::vector<Tests> cut_off_;
     std::map<std::string, std::set<std::string>, std::less<>> declared_;  // by chain
