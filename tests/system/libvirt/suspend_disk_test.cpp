@@ -207,7 +207,7 @@ TEST_F(SuspendToDisk, WhatHasRunPastItsSavedMemoryLosesBothWhenItIsCutOff) {
 }
 
 TEST_F(SuspendToDisk, ASaveThatTakesTooLongIsBrokenOff) {
-    if (is_too_slow_to_hold_up()) GTEST_SKIP() << "nobody can be held up under ThreadSanitizer";
+    if (is_too_slow_to_hold_up) GTEST_SKIP() << "nobody can be held up under ThreadSanitizer";
     // A guest whose memory is more than fits into a pipe.
     std::string heavy = saving;
     heavy.replace(heavy.find("kernel: kernel"), std::string_view("kernel: kernel").size(),
@@ -230,7 +230,7 @@ TEST_F(SuspendToDisk, ASaveThatTakesTooLongIsBrokenOff) {
 }
 
 TEST_F(SuspendToDisk, OpenedWhileItIsStillBeingSavedForARunThatWasKilledItCountsOn) {
-    if (is_too_slow_to_hold_up()) GTEST_SKIP() << "nobody can be held up under ThreadSanitizer";
+    if (is_too_slow_to_hold_up) GTEST_SKIP() << "nobody can be held up under ThreadSanitizer";
     reach(spec(), Mode::open);
     EXPECT_EQ(boots(more_numbers()), 1);
     const HeldUp writer("libvirt_iohelper", memory("desk.save.new").string(), std::chrono::seconds(2));

@@ -12,6 +12,7 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/support/sanitizers.hpp"
 #include "tests/system/libvirt/counting_kernel.hpp"
 #include "tests/system/libvirt/libvirt_fixture.hpp"
 
@@ -26,16 +27,8 @@ vms:
   desk: { role: workspace, boot: { kernel: kernel, cmdline: quiet }, memory: 32MiB, cpus: 1, address: 10.99.0.20 }
 )";
 
-/// Under ThreadSanitizer this process is too slow to catch another one in the act.
-inline bool is_too_slow_to_hold_up() {
-#ifdef __SANITIZE_THREAD__
-    return true;
-#elif defined(__has_feature)
-    return __has_feature(thread_sanitizer);
-#else
-    return false;
-#endif
-}
+/// Another process is to be caught in the act.
+inline constexpr bool is_too_slow_to_hold_up = testing::under_thread_sanitizer;
 
 /// Stops the first process with that program and argument as soon as it is there, and lets it go on after a while.
 class HeldUp {

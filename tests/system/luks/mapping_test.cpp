@@ -16,6 +16,7 @@
 #include "plugins/luks/helper_protocol.hpp"
 #include "tests/support/luks/kernel_mapper.hpp"
 #include "tests/support/luks/vault_world.hpp"
+#include "tests/support/sanitizers.hpp"
 
 namespace safe::test {
 namespace {
@@ -67,7 +68,6 @@ TEST_F(MappingTest, AMissingDataKeyIsNamedAndAnotherKeyOpensNothing) {
     EXPECT_NE(why_not_opened(data_mapping).find("others than its owner"), std::string::npos);
 }
 
-#if !defined(__SANITIZE_ADDRESS__)
 /// With so little address space for the helper, for the length of its life.
 class LittleMemory {
  public:
@@ -87,11 +87,7 @@ class LittleMemory {
 };
 
 TEST_F(MappingTest, OutOfMemoryIsNotAWrongPassword) {
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    GTEST_SKIP() << "a sanitizer needs more address space than any limit leaves";
-#endif
-#endif
+    if (testing::under_a_sanitizer) GTEST_SKIP() << "a sanitizer needs more address space than any limit leaves";
     // The password's own derivation, made dearer on purpose.
     luks::Header dear = world.header().look().header.value();
     luks::VaultToken token = luks::vault_token(dear).value();
@@ -114,11 +110,7 @@ TEST_F(MappingTest, OutOfMemoryIsNotAWrongPassword) {
 }
 
 TEST_F(MappingTest, OutOfMemoryForTheKeyslotsOwnDerivationToo) {
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    GTEST_SKIP() << "a sanitizer needs more address space than any limit leaves";
-#endif
-#endif
+    if (testing::under_a_sanitizer) GTEST_SKIP() << "a sanitizer needs more address space than any limit leaves";
     luks::Header dear = world.header().look().header.value();
     luks::Json& kdf = dear.metadata["keyslots"]["0"]["kdf"];
     kdf = {{"type", "argon2id"}, {"time", 4}, {"memory", 2 * 1024 * 1024}, {"cpus", 1}, {"salt", kdf["salt"]}};
@@ -133,7 +125,6 @@ TEST_F(MappingTest, OutOfMemoryForTheKeyslotsOwnDerivationToo) {
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, luks::Failure::Code::out_of_memory) << to_text(opened.error().error);
 }
-#endif
 
 /// Everything that anybody else could read of a process.
 std::string readable_of(pid_t pid) {
@@ -195,10 +186,10 @@ TEST_F(MappingTest, ThePasswordIsInNoArgumentNoEnvironmentAndNoMessage) {
     EXPECT_EQ(to_text(opened.error()).find(canary), std::string::npos);
     EXPECT_NE(seen.find("safe-key-helper"), std::string::npos) << "the look must be known to work";
     EXPECT_EQ(seen.find(canary), std::string::npos);
-#if !defined(__SANITIZE_ADDRESS__) && !(defined(__clang__) && defined(__has_feature))
-    EXPECT_TRUE(memory_locked) << "the helper's memory, with the key in it, is never swapped";
-    EXPECT_NE(limits.find("Max core file size        0                    0"), std::string::npos) << limits;
-#endif
+    if (!testing::under_a_sanitizer) {  // its shadow of the memory is more than may be locked
+        EXPECT_TRUE(memory_locked) << "the helper's memory, with the key in it, is never swapped";
+        EXPECT_NE(limits.find("Max core file size        0                    0"), std::string::npos) << limits;
+    }
     for (const auto& entry : std::filesystem::recursive_directory_iterator(world.folder.path())) {
         if (!entry.is_regular_file() || entry.path().extension() == ".img") continue;
         std::ifstream file(entry.path(), std::ios::binary);

@@ -20,6 +20,7 @@
 #include "reconciler/base/file_descriptor.hpp"
 #include "reconciler/base/key_derivation.hpp"
 #include "reconciler/driver/secret_source.hpp"
+#include "tests/support/sanitizers.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace safe::base {
@@ -45,13 +46,7 @@ Result<Secret> seed(std::string_view password, std::size_t salt_size, std::strin
     return derive_seed(secret(password), std::span(salt).first(salt_size), user, {.memory = 8192, .passes = 1});
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool can_lock = false;
-#elif defined(__has_feature)
-constexpr bool can_lock = !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer));
-#else
-constexpr bool can_lock = true;
-#endif
+constexpr bool can_lock = !testing::under_a_sanitizer;
 
 TEST(Secret, IsLockedInMemoryAndLeftOutOfCoreDumps) {
     if (!can_lock) GTEST_SKIP() << "the sanitizers turn mlock(2) into nothing";
