@@ -128,9 +128,8 @@ class ContainerDriver final : public driver::Driver {
         const Sighting seen = ground_.look(volume);
         switch (seen.what) {
             case Sighting::What::ours:
-                return present(volume, seen);
             case Sighting::What::detached:
-                if (seen.header) return present(volume, seen);
+                if (seen.header) return present(volume, *seen.header, seen);
                 return model::Deferred{make_id(Kind::session, volume.name),
                                        {"look at", "container/" + volume.name, "its storage is not attached", ""}};
             case Sighting::What::foreign:
@@ -149,8 +148,7 @@ class ContainerDriver final : public driver::Driver {
         return absent;
     }
 
-    [[nodiscard]] Observation present(const VolumeSpec& volume, const Sighting& seen) const {
-        const Header& header = *seen.header;
+    [[nodiscard]] Observation present(const VolumeSpec& volume, const Header& header, const Sighting& seen) const {
         const bool attached = seen.what == Sighting::What::ours;
         model::Present present;
         present.attributes.set("cipher", cipher_of(header))

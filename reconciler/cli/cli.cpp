@@ -33,6 +33,8 @@ class SignalWatch {
     }
     SignalWatch(const SignalWatch&) = delete;
     SignalWatch& operator=(const SignalWatch&) = delete;
+    SignalWatch(SignalWatch&&) = delete;
+    SignalWatch& operator=(SignalWatch&&) = delete;
     ~SignalWatch() {
         thread_.request_stop();
         pthread_kill(thread_.native_handle(), over);  // no command waits at its end for the watch to look by itself
