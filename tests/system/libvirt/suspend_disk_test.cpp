@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <sys/wait.h>
 
-#include <random>
-
 #include "tests/system/libvirt/suspend_fixture.hpp"
 
 namespace safe::test {
@@ -207,21 +205,14 @@ TEST_F(SuspendToDisk, WhatHasRunPastItsSavedMemoryLosesBothWhenItIsCutOff) {
 }
 
 TEST_F(SuspendToDisk, ASaveThatTakesTooLongIsBrokenOff) {
-    if (is_too_slow_to_hold_up) GTEST_SKIP() << "nobody can be held up under ThreadSanitizer";
-    // A guest whose memory is more than fits into a pipe.
-    std::string heavy = saving;
-    heavy.replace(heavy.find("kernel: kernel"), std::string_view("kernel: kernel").size(),
-                  "kernel: kernel, initrd: initrd");
-    std::string ballast(8U << 20U, '\0');
-    std::ranges::generate(ballast, std::minstd_rand());
-    write("initrd", ballast);
+    const std::string heavy = heavy_spec();
     reach(spec(heavy), Mode::open);
     EXPECT_EQ(boots(more_numbers()), 1);
     // Storage that answers again after three seconds: patience would have been rewarded.
-    const HeldUp writer("libvirt_iohelper", memory("desk.save.new").string(), std::chrono::seconds(3));
+    writer_->wait_once(std::chrono::seconds(3));
     const driver::Insistence soon{.asleep_by = std::chrono::steady_clock::now() + std::chrono::seconds(1)};
     EXPECT_EQ(failures(go(spec(heavy), Mode::closed, drivers_of(spec(heavy)), soon)), "");
-    EXPECT_TRUE(writer.was_met());
+    EXPECT_TRUE(writer_->was_met());
     EXPECT_EQ(domains(), "t-desk shut off; t-gate running");
     EXPECT_FALSE(fs::exists(memory("desk.save")));
     reach(spec(heavy), Mode::open);
@@ -230,23 +221,23 @@ TEST_F(SuspendToDisk, ASaveThatTakesTooLongIsBrokenOff) {
 }
 
 TEST_F(SuspendToDisk, OpenedWhileItIsStillBeingSavedForARunThatWasKilledItCountsOn) {
-    if (is_too_slow_to_hold_up) GTEST_SKIP() << "nobody can be held up under ThreadSanitizer";
-    reach(spec(), Mode::open);
+    const std::string heavy = heavy_spec();
+    reach(spec(heavy), Mode::open);
     EXPECT_EQ(boots(more_numbers()), 1);
-    const HeldUp writer("libvirt_iohelper", memory("desk.save.new").string(), std::chrono::seconds(2));
+    writer_->wait_once(std::chrono::seconds(2));
     const pid_t child = ::fork();
     if (child == 0) {
-        static_cast<void>(go(spec(), Mode::closed));
+        static_cast<void>(go(spec(heavy), Mode::closed));
         ::_exit(0);
     }
-    for (int tries = 0; tries < 400 && !writer.was_met(); ++tries)
+    for (int tries = 0; tries < 400 && !writer_->was_met(); ++tries)
         std::this_thread::sleep_for(std::chrono::milliseconds(25));
-    ASSERT_TRUE(writer.was_met());
+    ASSERT_TRUE(writer_->was_met());
     ASSERT_EQ(::kill(child, SIGKILL), 0);
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
     // It is off when the save has ended: that may be said, and then the next run wakes it.
-    static_cast<void>(go(spec(), Mode::open));
-    reach(spec(), Mode::open);
+    static_cast<void>(go(spec(heavy), Mode::open));
+    reach(spec(heavy), Mode::open);
     const std::vector<std::uint32_t> all = more_numbers();
     EXPECT_EQ(boots(all), 1) << "it booted: its memory is lost";
     EXPECT_TRUE(std::ranges::is_sorted(all)) << "it went back in time";

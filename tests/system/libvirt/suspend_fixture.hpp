@@ -6,13 +6,12 @@
 #include <signal.h>
 #include <sys/mount.h>
 
-#include <atomic>
+#include <algorithm>
 #include <fstream>
-#include <set>
-#include <sstream>
+#include <optional>
+#include <random>
 #include <thread>
 
-#include "tests/support/sanitizers.hpp"
 #include "tests/system/libvirt/counting_kernel.hpp"
 #include "tests/system/libvirt/libvirt_fixture.hpp"
 
@@ -27,49 +26,36 @@ vms:
   desk: { role: workspace, boot: { kernel: kernel, cmdline: quiet }, memory: 32MiB, cpus: 1, address: 10.99.0.20 }
 )";
 
-/// Another process is to be caught in the act.
-inline constexpr bool is_too_slow_to_hold_up = testing::under_thread_sanitizer;
-
-/// Stops the first process with that program and argument as soon as it is there, and lets it go on after a while.
-class HeldUp {
+/// Stands in the place of the program through which libvirtd writes a guest's memory, and lets one of them wait before
+/// it takes the first byte: as storage that does not answer. From then on QEMU lets a save be broken off; once it has
+/// measured how fast the rest would go, it no longer does.
+class SlowWriter {
  public:
-    HeldUp(std::string program, std::string argument, std::chrono::milliseconds time)
-        : thread_(
-              [this, program = std::move(program), argument = std::move(argument), time](const std::stop_token& stop) {
-                  while (!stop.stop_requested())
-                      if (const pid_t process = find(program, argument); process > 0 && ::kill(process, SIGSTOP) == 0) {
-                          met_ = true;
-                          std::this_thread::sleep_for(time);
-                          ::kill(process, SIGCONT);
-                          return;
-                      }
-              }) {}
-    [[nodiscard]] bool was_met() const { return met_; }
+    /// To be made before libvirtd takes its own copy of the mounts.
+    explicit SlowWriter(const fs::path& home) : time_(home / "writer.waits"), met_(home / "writer.was-met") {
+        const fs::path writer = home / "writer";
+        fs::copy_file(installed, writer);
+        const fs::path script = home / "writer.sh";
+        std::ofstream(script) << "#!/bin/sh\nif [ -e " << time_ << " ]; then mv " << time_ << ' ' << met_
+                              << "; sleep \"$(cat " << met_ << ")\"; fi\nexec " << writer << " \"$@\"\n";
+        fs::permissions(script, fs::perms(0755));
+        if (::mount(script.c_str(), installed, nullptr, MS_BIND, nullptr) != 0)
+            throw std::runtime_error("bind over " + std::string(installed) + ": " + base::errno_text(errno));
+    }
+    SlowWriter(const SlowWriter&) = delete;
+    SlowWriter& operator=(const SlowWriter&) = delete;
+    SlowWriter(SlowWriter&&) = delete;
+    SlowWriter& operator=(SlowWriter&&) = delete;
+    ~SlowWriter() { ::umount2(installed, MNT_DETACH); }
+
+    /// The next one does.
+    void wait_once(std::chrono::seconds time) const { std::ofstream(time_) << time.count() << '\n'; }
+    [[nodiscard]] bool was_met() const { return fs::exists(met_); }
 
  private:
-    /// Only among those that were not there at the beginning: it may be there for a few milliseconds.
-    [[nodiscard]] pid_t find(const std::string& program, const std::string& argument) const {
-        for (const auto& entry : fs::directory_iterator("/proc")) {
-            if (before_.contains(entry.path().filename())) continue;
-            const std::ifstream file(entry.path() / "cmdline");
-            std::ostringstream read;
-            read << file.rdbuf();  // of one that ends meanwhile, nothing
-            const std::string line = read.str();
-            if (line.find(program) < line.find('\0') && line.find(argument) != std::string::npos)
-                return std::stoi(entry.path().filename());
-        }
-        return 0;
-    }
-
-    static std::set<std::string> all() {
-        std::set<std::string> names;
-        for (const auto& entry : fs::directory_iterator("/proc")) names.insert(entry.path().filename());
-        return names;
-    }
-
-    const std::set<std::string> before_ = all();
-    std::atomic<bool> met_ = false;
-    std::jthread thread_;
+    static constexpr const char* installed = "/usr/lib/libvirt/libvirt_iohelper";
+    const fs::path time_;
+    const fs::path met_;
 };
 
 class SuspendToDisk : public LibvirtTest {
@@ -81,6 +67,7 @@ class SuspendToDisk : public LibvirtTest {
         ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
         fs::create_directories(vault());
         ASSERT_EQ(::mount("tmpfs", vault().c_str(), "tmpfs", 0, "mode=0755,size=300m"), 0);
+        writer_.emplace(home_.path());
         LibvirtTest::SetUp();
         for (const fs::path& part : {home_.path() / "srv", home_.path() / "srv" / "t"})
             fs::permissions(part, fs::perms(0711));
@@ -101,6 +88,17 @@ class SuspendToDisk : public LibvirtTest {
     }
 
     [[nodiscard]] specs::SafeSpec spec(const std::string& text = saving) const { return with_vault(load(text)); }
+
+    /// With a guest whose memory does not fit into a pipe.
+    [[nodiscard]] std::string heavy_spec() const {
+        std::string heavy = saving;
+        heavy.replace(heavy.find("kernel: kernel"), std::string_view("kernel: kernel").size(),
+                      "kernel: kernel, initrd: initrd");
+        std::string ballast(8U << 20U, '\0');
+        std::ranges::generate(ballast, std::minstd_rand());
+        write("initrd", ballast);
+        return heavy;
+    }
 
     [[nodiscard]] driver::Setting setting(const specs::SafeSpec& spec) const {
         return {spec, driver::Places("t", state(), home_.path() / "run", home_.path() / "srv"), keys_};
@@ -192,6 +190,7 @@ class SuspendToDisk : public LibvirtTest {
     }
 
     driver::KeyRing keys_;
+    std::optional<SlowWriter> writer_;
 };
 
 }  // namespace safe::test
