@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 #include "plugins/libvirt/page_cache.hpp"
+#include "reconciler/base/pause.hpp"
 
 namespace safe::libvirt {
 namespace {
@@ -24,15 +23,10 @@ class Patience {
         if (!context.insistence.asleep_by) return;
         watch_ = std::jthread(
             [&api, uuid = std::move(uuid), until = *context.insistence.asleep_by](const std::stop_token& ended) {
-                std::mutex mutex;
-                std::unique_lock lock(mutex);
-                std::condition_variable_any never;
-                never.wait_until(lock, ended, until, [] { return false; });
                 // An error means that it has just ended, or has not begun yet: then it would go on unwatched.
-                while (!ended.stop_requested()) {
+                for (auto next = until; base::pause_until(next, ended);
+                     next = std::chrono::steady_clock::now() + again_after)
                     static_cast<void>(api.abort_job(uuid));
-                    never.wait_for(lock, ended, again_after, [] { return false; });
-                }
             });
     }
 

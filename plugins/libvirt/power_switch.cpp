@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <set>
 #include <string>
+
+#include "reconciler/base/pause.hpp"
 
 namespace safe::libvirt {
 namespace {
@@ -19,15 +19,6 @@ using std::chrono::steady_clock;
 
 constexpr auto look_every = std::chrono::milliseconds(100);
 constexpr auto patience_with_balloon = std::chrono::seconds(10);
-
-/// False when it was asked to stop meanwhile.
-bool sleep_for(std::chrono::milliseconds time, const driver::Context& context) {
-    std::mutex mutex;
-    std::unique_lock lock(mutex);
-    std::condition_variable_any never;
-    never.wait_for(lock, context.stop, time, [] { return false; });
-    return !context.stop.stop_requested();
-}
 
 Error interrupted(std::string attempt, const ResourceId& id) {
     return {.attempt = std::move(attempt),
@@ -185,7 +176,7 @@ Result<void> PowerSwitch::give_memory(const Found& found, const ResourceId& id, 
         const Result<std::unique_ptr<Found>> now = look(id);
         if (!now) return base::fail(now.error());
         if (!*now || (*now)->seen.memory_in_use >= memory) return {};
-        if (!sleep_for(look_every, context)) return base::fail(interrupted("give memory to", id));
+        if (!base::pause_for(look_every, context.stop)) return base::fail(interrupted("give memory to", id));
     }
     return base::fail({.attempt = "give memory to",
                        .object = to_text(id),
@@ -223,7 +214,7 @@ Result<bool> PowerSwitch::wait_until_off(const ResourceId& id, const driver::Con
         if (!now) return base::fail(now.error());
         if (!*now || !(*now)->domain.active) return true;
         if (steady_clock::now() >= end) return false;
-        if (!sleep_for(look_every, context)) return base::fail(interrupted("shut down", id));
+        if (!base::pause_for(look_every, context.stop)) return base::fail(interrupted("shut down", id));
     }
 }
 

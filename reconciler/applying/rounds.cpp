@@ -1,9 +1,9 @@
 #include "reconciler/applying/rounds.hpp"
 
 #include <algorithm>
-#include <condition_variable>
 #include <iterator>
-#include <mutex>
+
+#include "reconciler/base/pause.hpp"
 
 namespace safe::applying {
 namespace {
@@ -22,14 +22,6 @@ const Held* soon_to_answer(const Planned& planned) {
             return &held;
     }
     return nullptr;
-}
-
-/// Sleeps; ends early when a stop is asked for.
-void pause(std::chrono::milliseconds time, const std::stop_token& stop) {
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock lock(mutex);
-    never.wait_for(lock, stop, time, [] { return false; });
 }
 
 class Rounds {
@@ -77,7 +69,7 @@ class Rounds {
 
     void wait_for(const Held& held) {
         execution_.listener.waiting(held);
-        pause(patience_.between, execution_.stop);
+        base::pause_for(patience_.between, execution_.stop);
     }
 
     Goal goal_;

@@ -5,9 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 
+#include "reconciler/base/pause.hpp"
 #include "reconciler/cli/convergence.hpp"
 #include "reconciler/cli/people.hpp"
 #include "reconciler/cli/urgency.hpp"
@@ -22,13 +21,6 @@ using Clock = std::chrono::steady_clock;
 constexpr auto between_tries = std::chrono::seconds(2);
 /// How often it is tried with force before a person must look.
 constexpr int tries_with_force = 3;
-
-void pause(const std::stop_token& stop) {
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock lock(mutex);
-    never.wait_for(lock, stop, between_tries, [] { return false; });
-}
 
 /// What is open in an open safe is of these kinds.
 bool is_opened(model::Kind kind) {
@@ -70,7 +62,7 @@ Result<model::Report> close_until_closed(Convergence& convergence, const specs::
         if (force && ++forced == tries_with_force) return report;
         if (format == Format::text)
             say("\nnot closed yet: trying again{}\n\n", Clock::now() >= end ? ", with force" : "");
-        pause(stop);
+        base::pause_for(between_tries, stop);
     }
 }
 

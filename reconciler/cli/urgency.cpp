@@ -4,10 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 
 #include "reconciler/applying/rounds.hpp"
+#include "reconciler/base/pause.hpp"
 #include "reconciler/cli/event_listener.hpp"
 #include "reconciler/cli/terminal.hpp"
 
@@ -21,14 +20,6 @@ constexpr auto between_looks = std::chrono::seconds(2);
 
 bool is_firewall(const std::unique_ptr<driver::Driver>& driver) {
     return std::ranges::find(driver->kinds(), model::Kind::ruleset) != driver->kinds().end();
-}
-
-/// False when it is over before.
-bool wait_until(Clock::time_point time, const std::stop_token& over) {
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock lock(mutex);
-    return !never.wait_until(lock, over, time, [&] { return over.stop_requested(); });
 }
 
 }  // namespace
@@ -65,7 +56,7 @@ Impatience::Impatience(const specs::SafeSpec& spec, const driver::Places& places
       watch_([this, end = Clock::now() + deadline, format](const std::stop_token& over) {
           driver::Context context{.stop = over};
           if (format == Format::text) context.progress = [](std::string_view line) { say("{}\n", line); };
-          for (Clock::time_point next = end; wait_until(next, over); next = Clock::now() + between_looks)
+          for (Clock::time_point next = end; base::pause_until(next, over); next = Clock::now() + between_looks)
               drivers_.wait_no_longer(context);
       }) {}
 
