@@ -91,9 +91,7 @@ class MappingDriver final : public driver::Driver {
                                       std::span<const model::Change> changes) const override {
         if (action == model::Action::remove) return {.verb = "close", .summary = "its key is wiped"};
         if (action == model::Action::change && is_suspended(observed))
-            return {.verb = "resume",
-                    .summary = "it is suspended; if its key was wiped, what is unsaved is lost",
-                    .disruption = model::Disruption::downtime};
+            return {.verb = "resume", .summary = "it is suspended", .disruption = model::Disruption::live};
         const VolumeSpec* volume = ground_.volume(resource.id.name());
         const bool vault = volume != nullptr && ground_.is_vault(*volume);
         Assessment assessment{.verb = action == model::Action::add ? "unlock" : "reopen",
@@ -116,7 +114,7 @@ class MappingDriver final : public driver::Driver {
     Result<void> apply(const model::Step& step, const Resource& resource, const Observation& observed,
                        const driver::Context& context) override {
         const std::string& volume = resource.id.name();
-        if (step.action == model::Action::change && is_suspended(observed)) return resume(volume, context);
+        if (step.action == model::Action::change && is_suspended(observed)) return resume(volume);
         if (step.action != model::Action::add)
             if (Result<void> closed = close(volume, context.insistence.force ? Closing::force : Closing::gently);
                 !closed)
@@ -193,18 +191,16 @@ class MappingDriver final : public driver::Driver {
 
     // --- doing
 
-    /// Whatever stands on it is left standing: taking that down would wait for the device.
-    Result<void> resume(const std::string& volume, const driver::Context& context) {
+    /// Whatever stands on it is left standing: taking that down would wait for the device. Where its key was wiped,
+    /// what waits to be written is given up by nobody but who closes.
+    Result<void> resume(const std::string& volume) {
         const Result<bool> resumed = let_write(volume);
         if (!resumed) return base::fail(resumed.error());
         if (*resumed) return {};
-        // What waits to be written waits for a key that nobody has; errors let go whoever waits with it.
-        if (Result<void> closed = close(volume, Closing::force); !closed) {
-            Error error = closed.error();
-            error.advice = "apply again: what stands on it is taken down then, and it is opened anew";
-            return base::fail(std::move(error));
-        }
-        return open(volume, context);
+        return base::fail({"resume", "mapping/" + volume,
+                           "its key was wiped (cryptsetup luksSuspend), and what is unsaved waits for it",
+                           "`safectl close` gives that up at its deadline; then open the safe again",
+                           Error::Kind::refused});
     }
 
     Result<void> open(const std::string& name, const driver::Context& context) {
