@@ -31,7 +31,7 @@ constexpr std::chrono::milliseconds busy_pause{100};
 
 Result<void> MountDriver::apply(const model::Step& step, const model::Resource& resource, const Observation& observed,
                                 const driver::Context& context) {
-    const std::string& volume = resource.id.name();
+    const std::string volume = resource.id.name();
     if (step.action == model::Action::remove) return unmount(volume, context);
     const auto* present = std::get_if<Present>(&observed);
     const bool here = present != nullptr && present->attributes.find(elsewhere_key) == nullptr;

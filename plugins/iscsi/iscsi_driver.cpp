@@ -121,7 +121,7 @@ class IscsiDriver final : public driver::Driver {
 
     [[nodiscard]] base::Result<void> apply(const model::Step& step, const Resource& resource,
                                            const Observation& /*observed*/, const driver::Context& context) override {
-        const std::string& name = resource.id.name();
+        const std::string name = resource.id.name();
         if (step.action == Action::remove) {
             const std::unique_lock lock(host_mutex_);
             return attacher_.detach(name, context);

@@ -63,7 +63,7 @@ std::span<const std::string_view> classes_of(Kind kind) {
 std::string key_label(std::string_view key) {
     std::string label(key.substr(0, key.find(' ')));
     label += ' ';
-    return label.append(base::blake2b_hex(key), 0, 12);
+    return label += base::blake2b_hex(key, 6);
 }
 
 /// A value that is there twice counts once.

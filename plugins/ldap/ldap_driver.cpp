@@ -56,11 +56,13 @@ class LdapDriver final : public driver::Driver {
         const Accounts accounts(layout_.safe);
         std::vector<std::string> everybody;
         std::vector<std::string> super_users;
-        for (const specs::UserSpec& user : spec.users) {
+        desire.resources.reserve(spec.users.size() + 2);
+        everybody.reserve(spec.users.size());
+        for (const specs::UserSpec* user : by_name(spec.users)) {
             desire.resources.push_back(
-                {make_id(Kind::account, user.name), Presence::present, accounts.attributes(user)});
-            everybody.push_back(user.name);
-            if (*user.super) super_users.push_back(user.name);
+                {make_id(Kind::account, user->name), Presence::present, accounts.attributes(*user)});
+            everybody.push_back(user->name);
+            if (*user->super) super_users.push_back(user->name);
         }
         refuse_equal_numbers(desire);
         desire.resources.push_back(group(members_group, everybody));
@@ -76,7 +78,7 @@ class LdapDriver final : public driver::Driver {
                 if (id.kind == kind) asked.push_back(&id);
             if (!scope.enumerate && asked.empty()) continue;
             if (Answer<Found> looked = look(kind, asked, scope.enumerate)) {
-                snapshot.observations.merge(looked->observations);
+                model::merge(std::move(looked->observations), snapshot.observations);
                 for (std::string& warning : looked->warnings)
                     if (std::ranges::find(snapshot.warnings, warning) == snapshot.warnings.end())
                         snapshot.warnings.push_back(std::move(warning));
@@ -132,8 +134,18 @@ class LdapDriver final : public driver::Driver {
         return resource;
     }
 
+    /// As the directory's answer is kept, so that the two are compared side by side.
+    static std::vector<const specs::UserSpec*> by_name(const std::vector<specs::UserSpec>& users) {
+        std::vector<const specs::UserSpec*> sorted;
+        sorted.reserve(users.size());
+        for (const specs::UserSpec& user : users) sorted.push_back(&user);
+        std::ranges::sort(sorted, {}, &specs::UserSpec::name);
+        return sorted;
+    }
+
     static void refuse_equal_numbers(driver::Desire& desire) {
         std::unordered_map<std::int64_t, const ResourceId*> owners;
+        owners.reserve(desire.resources.size());
         for (const Resource& account : desire.resources) {
             const auto [other, is_new] =
                 owners.emplace(*model::get<std::int64_t>(account.attributes, "uid-number"), &account.id);
@@ -176,34 +188,49 @@ class LdapDriver final : public driver::Driver {
             for (const std::string& user : *users)
                 if (!user.empty() && user.find('/') == std::string::npos)
                     present.needs.push_back(make_id(Kind::account, user));
-            std::ranges::sort(present.needs);
+            if (!std::ranges::is_sorted(present.needs)) std::ranges::sort(present.needs);
         }
         present.attributes = attributes_of(kind, std::move(entry));
         return present;
     }
 
     struct Found {
-        std::map<ResourceId, Observation> observations;
+        model::Observations observations;
         std::vector<std::string> warnings;
     };
 
-    Answer<Found> look(Kind kind, std::vector<const ResourceId*> asked, bool enumerate) {
+    Answer<Found> look(Kind kind, const std::vector<const ResourceId*>& asked, bool enumerate) {
         Answer<Found> seen = enumerate ? find(kind, equals(mark, layout_.safe)) : Found();
         if (!seen) return seen;
-        // What is left may still be there and be somebody else's.
-        std::erase_if(asked, [&](const ResourceId* id) { return seen->observations.contains(*id); });
-        for (std::span<const ResourceId* const> left(asked); !left.empty();) {
+        // What is not listed may still be there and be somebody else's.
+        const std::vector<const ResourceId*> missing = without(asked, seen->observations);
+        for (std::span<const ResourceId* const> left(missing); !left.empty();) {
             const auto batch = left.first(std::min(left.size(), names_a_question));
             left = left.subspan(batch.size());
             std::vector<std::string> names;
             for (const ResourceId* id : batch) names.push_back(equals(naming_attribute(kind), id->name()));
             Answer<Found> found = find(kind, any_of(names));
             if (!found) return found;
-            seen->observations.merge(found->observations);
+            model::merge(std::move(found->observations), seen->observations);
             std::ranges::move(found->warnings, std::back_inserter(seen->warnings));
             for (const ResourceId* id : batch) seen->observations.try_emplace(*id, Absent{});
         }
         return seen;
+    }
+
+    /// Side by side: nearly always both are in order, and the same.
+    static std::vector<const ResourceId*> without(const std::vector<const ResourceId*>& asked,
+                                                  const model::Observations& seen) {
+        std::vector<const ResourceId*> missing;
+        auto place = seen.begin();
+        for (const ResourceId* id : asked) {
+            if (place == seen.end() || place->first != *id) place = seen.find(*id);
+            if (place == seen.end())
+                missing.push_back(id);
+            else
+                ++place;
+        }
+        return missing;
     }
 
     Answer<Found> find(Kind kind, const std::string& filter) {

@@ -144,7 +144,7 @@ class DiskDriver final : public driver::Driver {
 
     Result<void> apply(const model::Step& step, const Resource& resource, const Observation& /*observed*/,
                        const driver::Context& /*context*/) override {
-        const std::string& vm = resource.id.name();
+        const std::string vm = resource.id.name();
         if (step.action == model::Action::remove || !step.destroys.empty())
             return base::fail({.attempt = step.verb,
                                .object = to_text(resource.id),

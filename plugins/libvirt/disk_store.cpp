@@ -153,7 +153,7 @@ Result<void> DiskStore::create(const std::string& vm, const DiskWish& wish) cons
                            .advice = "give it a larger disk in the spec, or leave disk out",
                            .kind = Error::Kind::refused});
     // Relative, so that the safe's directory may be moved; a volume is not below it.
-    const fs::path relative = fs::path("..") / "images" / encode_segments(wish.image.segments) / *sha256;
+    const fs::path relative = fs::path("..") / "images" / encode_path(wish.image.path) / *sha256;
     const fs::path target = layout_.on_volume(vm) ? image : relative;
     if (Result<void> linked = replace_link(layout_.base(vm), target); !linked) return linked;
     const DiskSeen asked{.image = to_text(wish.image),

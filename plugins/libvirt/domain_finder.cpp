@@ -37,7 +37,7 @@ Result<Sightings> DomainFinder::find(const driver::Scope& scope, View view) cons
         by_uuid.emplace(domain.uuid, &domain);
     }
     for (const model::ResourceId& id : scope.ids) {
-        const std::string& vm = id.name();
+        const std::string vm = id.name();
         const Domain* domain = in(by_name, layout_.domain_name(vm));
         if (domain == nullptr) domain = in(by_uuid, specs::uuid_of(layout_.safe(), vm));
         sightings.vms.emplace(vm, domain != nullptr ? judge(vm, *domain, view) : Sighting(model::Absent{}));

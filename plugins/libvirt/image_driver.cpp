@@ -97,7 +97,7 @@ class ImageDriver final : public driver::Driver {
               const std::optional<specs::Located<specs::Sha256Digest>>& sha256) const {
         const ResourceId id = image_id(*path);
         // 255 bytes are what a file name may have (NAME_MAX).
-        if (id.segments.empty() || encode_segments(id.segments).size() > 255) {
+        if (id.path.empty() || encode_path(id.path).size() > 255) {
             desire.refusals.push_back(refusal(path->written, path.at,
                                               "the path is too long to keep a copy under its name",
                                               "give the file a shorter path"));

@@ -166,8 +166,8 @@ Result<std::vector<model::ResourceId>> ImageStore::list() const {
     std::error_code error;
     const fs::path directory = layout_.images();
     for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
-        if (auto segments = decode_segments(it->path().filename().string()))
-            ids.push_back({model::Kind::image, std::move(*segments)});
+        if (auto decoded = decode_path(it->path().filename().string()))
+            ids.push_back({model::Kind::image, std::move(*decoded)});
     if (error && error != std::errc::no_such_file_or_directory)
         return base::fail(file_error("list the images in", directory, error.value()));
     std::ranges::sort(ids);

@@ -17,53 +17,45 @@ bool is_plain(char c) {
 
 }  // namespace
 
-fs::path Layout::image(const model::ResourceId& id) const { return images() / encode_segments(id.segments); }
+fs::path Layout::image(const model::ResourceId& id) const { return images() / encode_path(id.path); }
 
 std::optional<model::ResourceId> Layout::image_of(const fs::path& path) const {
     if (path.filename() != "current" || path.parent_path().parent_path() != images()) return std::nullopt;
-    auto segments = decode_segments(path.parent_path().filename().string());
-    if (!segments) return std::nullopt;
-    return model::ResourceId{model::Kind::image, std::move(*segments)};
+    auto decoded = decode_path(path.parent_path().filename().string());
+    if (!decoded) return std::nullopt;
+    return model::ResourceId{model::Kind::image, std::move(*decoded)};
 }
 
 model::ResourceId image_id(const specs::FilePath& path) {
-    model::ResourceId id{model::Kind::image, {}};
+    fs::path parts;
     for (const fs::path& part : fs::path(path.written).lexically_normal().relative_path())
-        if (!part.empty() && part != ".") id.segments.push_back(part.string());
-    return id;
+        if (!part.empty() && part != ".") parts /= part;
+    return {model::Kind::image, parts.string()};
 }
 
-std::string encode_segments(const std::vector<std::string>& segments) {
+std::string encode_path(std::string_view path) {
     std::string name;
-    for (const std::string& segment : segments) {
-        if (!name.empty()) name += "%2F";
-        for (const char c : segment)
-            name += is_plain(c) ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
+    for (const char c : path)
+        name += is_plain(c) ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
     return name;
 }
 
-std::optional<std::vector<std::string>> decode_segments(std::string_view name) {
-    std::vector<std::string> segments(1);
+std::optional<std::string> decode_path(std::string_view name) {
+    std::string path;
     for (std::size_t i = 0; i < name.size(); ++i) {
         if (name[i] != '%') {
-            segments.back() += name[i];
+            path += name[i];
             continue;
         }
         unsigned code = 0;
         const std::string_view digits = name.substr(i + 1, 2);
         const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
         if (error != std::errc{} || end != digits.data() + 2) return std::nullopt;
-        if (code == '/')
-            segments.emplace_back();
-        else
-            segments.back() += static_cast<char>(code);
+        path += static_cast<char>(code);
         i += 2;
     }
-    for (const std::string& segment : segments)
-        if (segment.empty()) return std::nullopt;
-    if (encode_segments(segments) != name) return std::nullopt;
-    return segments;
+    if (!model::is_path(path) || encode_path(path) != name) return std::nullopt;
+    return path;
 }
 
 base::Result<void> make_passable(const fs::path& directory, const fs::path& state_dir) {

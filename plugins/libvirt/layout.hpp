@@ -111,12 +111,12 @@ class Layout {
     Keep keep_;
 };
 
-/// image/<segments of the path as written>; two files of one spec can only share it when one path is absolute.
+/// image/<path as written>; two files of one spec can only share it when one path is absolute.
 [[nodiscard]] model::ResourceId image_id(const specs::FilePath& path);
 
-/// An image's segments as one file name, and back; nullopt for a name that no image has.
-[[nodiscard]] std::string encode_segments(const std::vector<std::string>& segments);
-[[nodiscard]] std::optional<std::vector<std::string>> decode_segments(std::string_view name);
+/// An image's path as one file name, and back; nullopt for a name that no image has.
+[[nodiscard]] std::string encode_path(std::string_view path);
+[[nodiscard]] std::optional<std::string> decode_path(std::string_view name);
 
 /// Makes `directory` and those above it that are missing, and lets every user pass through (never list) the safe's own
 /// part of the way, from state_dir down.

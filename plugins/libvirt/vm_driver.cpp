@@ -153,7 +153,7 @@ class VmDriver final : public driver::Driver {
 
     /// What is better said before anything is begun: user-data that cannot be read, and what is in the seed's way.
     void check_seed(const Resource& resource, model::Snapshot& snapshot) const {
-        const std::string& vm = resource.id.name();
+        const std::string vm = resource.id.name();
         const model::Value* wanted = resource.attributes.find("seed");
         const auto seen = snapshot.observations.find(resource.id);
         if (wanted == nullptr || seen == snapshot.observations.end()) return;
@@ -231,7 +231,7 @@ class VmDriver final : public driver::Driver {
     }
 
     Result<void> define(const Resource& resource) {
-        const std::string& vm = resource.id.name();
+        const std::string vm = resource.id.name();
         const Result<Host> host = api_->host();
         if (!host) return base::fail(host.error());
         const Sighting sighting = finder_.find(vm, View::definition);

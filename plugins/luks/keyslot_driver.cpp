@@ -20,7 +20,7 @@ using model::ResourceId;
 
 constexpr std::array kind_of_keyslots{Kind::keyslot};
 
-ResourceId keyslot_id(const std::string& vault, const std::string& user) { return {Kind::keyslot, {vault, user}}; }
+ResourceId keyslot_id(const std::string& vault, const std::string& user) { return make_id(Kind::keyslot, vault, user); }
 
 class KeyslotDriver final : public driver::Driver {
  public:
@@ -91,7 +91,7 @@ class KeyslotDriver final : public driver::Driver {
             return base::fail({step.verb, to_text(resource.id), "a keyslot is only added with a key that works already",
                                fmt::format("`safectl user enrol {}`", resource.id.name()), Error::Kind::refused});
         const specs::VolumeSpec* vault = ground_.vault();
-        if (vault == nullptr || resource.id.segments.front() != vault->name)
+        if (vault == nullptr || resource.id.place() != vault->name)
             return base::fail({step.verb, to_text(resource.id), "there is no such vault", "", Error::Kind::refused});
         const std::unique_lock turn = ground_.turn_at(*vault);
         return revoke(ground_.header(*vault), resource.id);
@@ -99,7 +99,7 @@ class KeyslotDriver final : public driver::Driver {
 
  private:
     [[nodiscard]] Observation judge(const Sighting& seen, const ResourceId& id) const {
-        const ResourceId container = make_id(Kind::container, id.segments.front());
+        const ResourceId container = make_id(Kind::container, id.place());
         switch (seen.what) {
             case Sighting::What::unknown:
             case Sighting::What::foreign:

@@ -113,7 +113,7 @@ class MappingDriver final : public driver::Driver {
 
     Result<void> apply(const model::Step& step, const Resource& resource, const Observation& observed,
                        const driver::Context& context) override {
-        const std::string& volume = resource.id.name();
+        const std::string volume = resource.id.name();
         if (step.action == model::Action::change && is_suspended(observed)) return resume(volume);
         if (step.action != model::Action::add)
             if (Result<void> closed = close(volume, context.insistence.force ? Closing::force : Closing::gently);

@@ -7,22 +7,31 @@
 namespace safe::applying {
 namespace {
 
-using driver::Desire;
 using driver::Driver;
 using model::ResourceId;
 using model::Snapshot;
 
-/// In linear time where, as nearly always, a driver's observations lie side by side.
-void merge(std::map<ResourceId, model::Observation> from, std::map<ResourceId, model::Observation>& to) {
-    if (from.empty()) return;
-    auto place = to.lower_bound(from.begin()->first);
-    while (!from.empty()) place = std::next(to.insert(place, from.extract(from.begin())));
+/// What is wanted of one driver, and what there is of it.
+struct Look {
+    driver::Desire desire;
+    Snapshot snapshot;
+};
+
+Look look_with(Driver& driver, const specs::SafeSpec& spec, model::Mode mode, const driver::Context& context) {
+    Look look{.desire = driver.desire(spec, mode), .snapshot = {}};
+    driver::Scope scope{.ids = {}, .enumerate = true, .wanted = look.desire.resources};
+    for (const model::Resource& resource : look.desire.resources) scope.ids.push_back(resource.id);
+    look.snapshot = driver.observe(scope, context);
+    return look;
 }
 
-void merge(Snapshot snapshot, const Driver& driver, planning::Question& question) {
+void merge(Look look, const Driver& driver, planning::Question& question) {
+    std::ranges::move(look.desire.resources, std::back_inserter(question.desired));
+    std::ranges::move(look.desire.refusals, std::back_inserter(question.refusals));
+    Snapshot& snapshot = look.snapshot;
     if (snapshot.enumeration_failed)
         for (const model::Kind kind : driver.kinds()) question.blind.emplace(kind, *snapshot.enumeration_failed);
-    merge(std::move(snapshot.observations), question.observed);
+    model::merge(std::move(snapshot.observations), question.observed);
     std::ranges::move(snapshot.refusals, std::back_inserter(question.refusals));
     std::ranges::move(snapshot.warnings, std::back_inserter(question.notes));
 }
@@ -39,23 +48,10 @@ planning::Question DriverSet::look(const specs::SafeSpec& spec, model::Mode mode
     question.safe = *spec.safe;
     question.mode = mode;
     question.spec_digest = spec.digest;
-    std::vector<Desire> desires;
-    desires.reserve(drivers_.size());  // those who look refer to them
-    std::vector<std::future<Snapshot>> snapshots;
-    for (const std::unique_ptr<Driver>& driver : drivers_) {
-        const Desire& desire = desires.emplace_back(driver->desire(spec, mode));
-        snapshots.push_back(std::async(std::launch::async, [&driver, &desire, &context] {
-            driver::Scope scope{.ids = {}, .enumerate = true, .wanted = desire.resources};
-            for (const model::Resource& resource : desire.resources) scope.ids.push_back(resource.id);
-            return driver->observe(scope, context);
-        }));
-    }
-    for (std::size_t i = 0; i < drivers_.size(); ++i) {
-        Snapshot snapshot = snapshots[i].get();
-        std::ranges::move(desires[i].resources, std::back_inserter(question.desired));
-        std::ranges::move(desires[i].refusals, std::back_inserter(question.refusals));
-        merge(std::move(snapshot), *drivers_[i], question);
-    }
+    std::vector<std::future<Look>> looks;
+    for (const std::unique_ptr<Driver>& driver : drivers_)
+        looks.push_back(std::async(std::launch::async, [&] { return look_with(*driver, spec, mode, context); }));
+    for (std::size_t i = 0; i < drivers_.size(); ++i) merge(looks[i].get(), *drivers_[i], question);
     return question;
 }
 

@@ -15,9 +15,8 @@ crypto_hash_sha256_state* as_state(std::byte* storage) {
     return reinterpret_cast<crypto_hash_sha256_state*>(storage);
 }
 
-template <std::size_t Size>
-std::string in_hex(const std::array<unsigned char, Size>& digest) {
-    std::string hex(Size * 2 + 1, '\0');
+std::string in_hex(std::span<const unsigned char> digest) {
+    std::string hex(digest.size() * 2 + 1, '\0');
     sodium_bin2hex(hex.data(), hex.size(), digest.data(), digest.size());
     hex.pop_back();
     return hex;
@@ -40,14 +39,14 @@ std::string Sha256::finish_hex() {
     return in_hex(digest);
 }
 
-std::string blake2b_hex(std::string_view data) {
+std::string blake2b_hex(std::string_view data, std::size_t bytes) {
     // Once, before another thread may do it for a secret: it chooses what this processor is best at.
     static const int chosen = sodium_init();
     static_cast<void>(chosen);  // what fails in it is its randomness, which is not asked for here
     std::array<unsigned char, 32> digest{};
     crypto_generichash_blake2b(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(data.data()),
                                data.size(), nullptr, 0);
-    return in_hex(digest);
+    return in_hex(std::span(digest).first(bytes));
 }
 
 std::array<std::uint8_t, 32> sha256(std::string_view data) {

@@ -15,8 +15,8 @@ namespace safe::base {
 /// 64 lower-case hexadecimal digits.
 [[nodiscard]] std::string sha256_hex(std::string_view data);
 
-/// 256 bits of BLAKE2b: 64 lower-case hexadecimal digits.
-[[nodiscard]] std::string blake2b_hex(std::string_view data);
+/// The first `bytes` of the 32 of BLAKE2b-256, each as two lower-case hexadecimal digits.
+[[nodiscard]] std::string blake2b_hex(std::string_view data, std::size_t bytes = 32);
 
 /// SHA-256 over data that comes in parts (a file of gigabytes).
 class Sha256 {

@@ -27,6 +27,11 @@ std::string_view to_text(Mode mode) {
     return "?";
 }
 
+void merge(Observations from, Observations& to) {
+    if (from.size() > to.size()) from.swap(to);
+    to.merge(from);
+}
+
 std::string digest(const Observation& observation) {
     return base::blake2b_hex(std::visit(CanonicalObservation{}, observation));
 }

@@ -61,6 +61,11 @@ struct Deferred {
 
 using Observation = std::variant<Absent, Present, Foreign, Unknown, Deferred>;
 
+using Observations = std::map<ResourceId, Observation>;
+
+/// All into one, where nothing is in both: the few go to the many.
+void merge(Observations from, Observations& to);
+
 /// A digest over presence and owned attributes (never facts): what a plan rests on, and what is checked again just
 /// before a step. 64 hexadecimal digits.
 [[nodiscard]] std::string digest(const Observation& observation);
@@ -77,7 +82,7 @@ struct Snapshot {
     /// Set when listing what is there failed: then nothing of that driver's kinds is called orphaned or removed.
     std::optional<base::Error> enumeration_failed = std::nullopt;
     /// An observation for every id asked for, and one for everything else of ours that was found.
-    std::map<ResourceId, Observation> observations = {};
+    Observations observations = {};
     /// What the host cannot do at all.
     std::vector<Refusal> refusals = {};
     /// Worth a line in the plan, no reason to stop ("no KVM here: guests are emulated").

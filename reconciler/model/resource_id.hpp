@@ -1,12 +1,11 @@
-// The name of one thing: a kind and one or more segments, none empty and none containing '/': vm/forge,
-// keyslot/vault/bob, image/images/desktop.qcow2. A value; ordered, so that everything keyed by it has one order.
+// The name of one thing: a kind and a path of one or more segments, none empty: vm/forge, keyslot/vault/bob,
+// image/images/desktop.qcow2. A value; ordered, so that everything keyed by it has one order.
 #pragma once
 
 #include <compare>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "reconciler/model/kinds.hpp"
 
@@ -14,16 +13,23 @@ namespace safe::model {
 
 struct ResourceId {
     Kind kind = Kind::network;
-    std::vector<std::string> segments;
+    std::string path;  // "vault/bob"; in one piece, because there are tens of thousands of them
 
     auto operator<=>(const ResourceId&) const = default;
 
     /// The last segment: what a person calls it.
-    [[nodiscard]] const std::string& name() const { return segments.back(); }
+    [[nodiscard]] std::string name() const { return path.substr(path.rfind('/') + 1); }
+    /// The first: what it lies in, where there are two.
+    [[nodiscard]] std::string place() const { return path.substr(0, path.find('/')); }
 };
 
-/// One segment, which must not be empty nor contain '/'.
-[[nodiscard]] inline ResourceId make_id(Kind kind, std::string_view name) { return {kind, {std::string(name)}}; }
+/// Of one segment, which must not be empty nor contain '/'; or of two.
+[[nodiscard]] inline ResourceId make_id(Kind kind, std::string_view name) { return {kind, std::string(name)}; }
+[[nodiscard]] inline ResourceId make_id(Kind kind, std::string_view place, std::string_view name) {
+    return {kind, std::string(place).append(1, '/').append(name)};
+}
+/// Whether these are segments.
+[[nodiscard]] bool is_path(std::string_view path);
 
 /// "vm/forge".
 [[nodiscard]] std::string to_text(const ResourceId& id);

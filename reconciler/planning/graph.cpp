@@ -1,6 +1,7 @@
 #include "reconciler/planning/graph.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace safe::planning {
 namespace {
@@ -12,9 +13,23 @@ using model::ResourceId;
 
 template <class T>
 void sort_unique(std::vector<T>& values) {
-    std::ranges::sort(values);
+    if (!std::ranges::is_sorted(values)) std::ranges::sort(values);
     const auto repeated = std::ranges::unique(values);
     values.erase(repeated.begin(), repeated.end());
+}
+
+/// By id. The drivers whose resources are many give them in order; of one kind, they lie side by side.
+std::vector<const Resource*> in_order(const std::vector<Resource>& resources) {
+    const auto id_of = [](const Resource* resource) -> const ResourceId& { return resource->id; };
+    std::map<model::Kind, std::vector<const Resource*>> by_kind;
+    for (const Resource& resource : resources) by_kind[resource.id.kind].push_back(&resource);
+    std::vector<const Resource*> all;
+    all.reserve(resources.size());
+    for (auto& [kind, some] : by_kind) {
+        if (!std::ranges::is_sorted(some, {}, id_of)) std::ranges::sort(some, {}, id_of);
+        all.insert(all.end(), some.begin(), some.end());
+    }
+    return all;
 }
 
 }  // namespace
@@ -24,7 +39,7 @@ bool outlasts_its_ground(model::Kind kind) {
     return kind == container || kind == keyslot || kind == disk || kind == vm;
 }
 
-Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Observation>& observed) {
+Graph::Graph(const std::vector<Resource>& desired, const model::Observations& observed) {
     number(desired, observed);
     wanted_needs_.resize(size());
     standing_needs_.resize(size());
@@ -37,10 +52,11 @@ Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Ob
             add_needs(desired_[node]->needs, wanted);
             add_needs(desired_[node]->after, wanted_after_[node]);
         }
-        if (is_there(node)) add_needs(std::get<Present>(*observed_[node]).needs, standing);
-        standing.insert(standing.end(), wanted.begin(), wanted.end());
+        std::vector<Node> made_with;
+        if (is_there(node)) add_needs(std::get<Present>(*observed_[node]).needs, made_with);
         sort_unique(wanted);
-        sort_unique(standing);
+        sort_unique(made_with);
+        std::ranges::set_union(made_with, wanted, std::back_inserter(standing));
         sort_unique(wanted_after_[node]);
         for (const Node need : standing) dependents_[need].push_back(node);
         for (const Node earlier : wanted_after_[node])
@@ -48,11 +64,8 @@ Graph::Graph(const std::vector<Resource>& desired, const std::map<ResourceId, Ob
     }
 }
 
-void Graph::number(const std::vector<Resource>& desired, const std::map<ResourceId, Observation>& observed) {
-    std::vector<const Resource*> declared;
-    for (const Resource& resource : desired) declared.push_back(&resource);
-    const auto id_of = [](const Resource* resource) -> const ResourceId& { return resource->id; };
-    std::ranges::sort(declared, {}, id_of);
+void Graph::number(const std::vector<Resource>& desired, const model::Observations& observed) {
+    const std::vector<const Resource*> declared = in_order(desired);
     auto wanted = declared.begin();
     auto seen = observed.begin();
     while (wanted != declared.end() || seen != observed.end()) {

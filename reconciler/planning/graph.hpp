@@ -19,7 +19,7 @@ using Node = std::size_t;
 
 class Graph {
  public:
-    Graph(const std::vector<model::Resource>& desired, const std::map<model::ResourceId, model::Observation>& observed);
+    Graph(const std::vector<model::Resource>& desired, const model::Observations& observed);
 
     [[nodiscard]] std::size_t size() const { return ids_.size(); }
     [[nodiscard]] const model::ResourceId& id(Node node) const { return *ids_[node]; }
@@ -49,8 +49,7 @@ class Graph {
     [[nodiscard]] const std::vector<Node>& dependents(Node node) const { return dependents_[node]; }
 
  private:
-    void number(const std::vector<model::Resource>& desired,
-                const std::map<model::ResourceId, model::Observation>& observed);
+    void number(const std::vector<model::Resource>& desired, const model::Observations& observed);
     void add_needs(const std::vector<model::ResourceId>& needs, std::vector<Node>& to) const;
     /// Of an id that has a node; of another, where it would be.
     [[nodiscard]] Node place_of(const model::ResourceId& id) const;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace safe::planning {
@@ -35,7 +34,7 @@ model::Refusal refuse_cost(const Step& step, Disruption limit) {
 // --- users
 
 /// How many different ones.
-std::size_t count(std::vector<std::string_view> names) {
+std::size_t count(std::vector<std::string> names) {
     std::ranges::sort(names);
     return names.size() - std::ranges::unique(names).size();
 }
@@ -68,8 +67,8 @@ std::vector<const model::ResourceId*> seen_accesses(const model::Plan& plan) {
 }
 
 void guard_users(model::Plan& plan, const Limits& limits) {
-    std::vector<std::string_view> accesses;
-    std::vector<std::string_view> lost;
+    std::vector<std::string> accesses;
+    std::vector<std::string> lost;
     int keyslots = 0;
     int keyslots_leaving = 0;
     const std::set<model::ResourceId> going = removals(plan);

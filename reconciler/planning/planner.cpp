@@ -16,7 +16,7 @@ using model::Resource;
 
 constexpr std::size_t many = 1000;
 
-std::map<model::ResourceId, std::string> digests_of(const std::map<model::ResourceId, model::Observation>& observed) {
+std::map<model::ResourceId, std::string> digests_of(const model::Observations& observed) {
     std::map<model::ResourceId, std::string> digests;
     for (const auto& [id, observation] : observed) digests.emplace_hint(digests.end(), id, digest(observation));
     return digests;

@@ -39,7 +39,7 @@ struct Question {
     model::Mode mode = model::Mode::closed;
     std::string spec_digest;
     std::vector<model::Resource> desired;  // every declared resource, present or absent
-    std::map<model::ResourceId, model::Observation> observed;
+    model::Observations observed;
     std::map<model::Kind, base::Error> blind;  // kinds whose listing failed, and why
     std::vector<model::Refusal> refusals;      // what this build or this host cannot do
     std::vector<std::string> notes;

@@ -1,4 +1,5 @@
 """Somebody at a terminal: what they type for a password is not seen, only yes is a yes, and Ctrl-C ends the waiting."""
+import codecs
 import fcntl
 import os
 import pty
@@ -24,6 +25,7 @@ class Typist:
 
     def __init__(self, folder, *arguments):
         self.seen = ""
+        self.decoder = codecs.getincrementaldecoder("utf-8")()  # a character may come in two pieces
         self.process, self.terminal = pty.fork()
         if self.process == 0:
             os.chdir(folder)
@@ -36,7 +38,7 @@ class Typist:
             chunk = os.read(self.terminal, 65536)
         except OSError:  # nobody is at the other end any more
             return False
-        self.seen += chunk.decode()
+        self.seen += self.decoder.decode(chunk)
         return chunk != b""
 
     def until(self, text):

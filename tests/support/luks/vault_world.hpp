@@ -143,9 +143,9 @@ class VaultWorld {
         return bytes;
     }
 
-    inline static const model::ResourceId vault_id{model::Kind::container, {"vault"}};
-    inline static const model::ResourceId data_id{model::Kind::container, {"data"}};
-    inline static const model::ResourceId mapping_id{model::Kind::mapping, {"vault"}};
+    inline static const model::ResourceId vault_id{model::Kind::container, "vault"};
+    inline static const model::ResourceId data_id{model::Kind::container, "data"};
+    inline static const model::ResourceId mapping_id{model::Kind::mapping, "vault"};
 
     testing::TemporaryDirectory folder;
     specs::SafeSpec spec;

@@ -90,8 +90,8 @@ TEST_F(LibvirtTest, WhatLeftTheFileIsKeptAndAWorkspaceStillSleepsWhenTheSafeClos
     converge(without, Mode::closed);
     EXPECT_EQ(domains(), "t-desk paused; t-gate running");
     EXPECT_EQ(plan(without, Mode::open).orphaned,
-              (std::vector{model::ResourceId{model::Kind::image, {"initrd"}},
-                           model::ResourceId{model::Kind::image, {"kernel"}}, make_id(model::Kind::vm, "desk")}));
+              (std::vector{model::ResourceId{model::Kind::image, "initrd"},
+                           model::ResourceId{model::Kind::image, "kernel"}, make_id(model::Kind::vm, "desk")}));
 }
 
 TEST_F(LibvirtTest, ARoleThatChangedWhileItRanHoldsOnceItHasLeftTheFile) {

@@ -62,7 +62,7 @@ TEST_F(FullVault, NoKeyNoVolumeAndWithRoomBoth) {
     ASSERT_TRUE(formatted) << to_text(formatted.error());
     EXPECT_TRUE(std::holds_alternative<model::Present>(world.observe(VaultWorld::data_id)));
     EXPECT_EQ(files_in_keys(), std::vector<std::string>{key.filename()});
-    const auto opened = world.apply({model::Kind::mapping, {"data"}}, model::Action::add);
+    const auto opened = world.apply({model::Kind::mapping, "data"}, model::Action::add);
     EXPECT_TRUE(opened) << to_text(opened.error());
 }
 

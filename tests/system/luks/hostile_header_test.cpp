@@ -188,7 +188,7 @@ TEST_F(HostileHeader, AStrippedTokenDoesNotDisownItsSlot) {
     ++stripped.sequence;
     world.forge("vault", stripped);
     EXPECT_NE(why_unknown().find("token " + token + " is gone"), std::string::npos);
-    const model::Observation seen = world.observe({model::Kind::keyslot, {"vault", "alice"}});
+    const model::Observation seen = world.observe({model::Kind::keyslot, "vault/alice"});
     EXPECT_TRUE(std::holds_alternative<model::Unknown>(seen)) << "unknown is never absent";
     EXPECT_EQ(luks::slots_of(stripped, "alice").size(), 0U);
     const auto record = world.header().store().record();

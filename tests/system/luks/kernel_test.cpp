@@ -37,7 +37,7 @@ class Kernel : public ::testing::Test {
 
     VaultWorld world{"kernel"};
     const model::ResourceId vault = VaultWorld::mapping_id;
-    const model::ResourceId data{model::Kind::mapping, {"data"}};
+    const model::ResourceId data{model::Kind::mapping, "data"};
 };
 
 TEST_F(Kernel, FromBlankToOpenAndClosedAgain) {

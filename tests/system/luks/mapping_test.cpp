@@ -28,7 +28,7 @@ class MappingTest : public ::testing::Test {
     void SetUp() override { world.format_vault(); }
     VaultWorld world;
     const model::ResourceId mapping = VaultWorld::mapping_id;
-    const model::ResourceId data_mapping{model::Kind::mapping, {"data"}};
+    const model::ResourceId data_mapping{model::Kind::mapping, "data"};
 
     std::string why_not_opened(const model::ResourceId& id) {
         const auto opened = world.apply(id, Action::add);

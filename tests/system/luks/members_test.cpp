@@ -29,7 +29,7 @@ class Members : public ::testing::Test {
         const base::Secret bobs = key_of("bob", password);
         return keys->add("bob", generation, bobs, {{"alice", 1, 0}, alices});
     }
-    static model::ResourceId id_of(const std::string& user) { return {model::Kind::keyslot, {"vault", user}}; }
+    static model::ResourceId id_of(const std::string& user) { return make_id(model::Kind::keyslot, "vault", user); }
     bool opens(const std::string& user, std::string_view password) {
         world.give_key(user, password);
         const bool opened = world.apply(VaultWorld::mapping_id, Action::add).has_value();

@@ -178,7 +178,7 @@ TEST_F(Provisioning, ADataVolumesKeyIsInTheVaultBeforeItsContainerIs) {
     EXPECT_EQ(status.st_mode & 07777U, 0600U);
     EXPECT_EQ(status.st_size, 64);
     EXPECT_EQ(luks::object_in(header_now("data").metadata, "keyslots")["0"]["kdf"]["type"], "pbkdf2");
-    ASSERT_TRUE(world.apply({model::Kind::mapping, {"data"}}, Action::add));
+    ASSERT_TRUE(world.apply({model::Kind::mapping, "data"}, Action::add));
     EXPECT_TRUE(world.mapper->open.contains("safe-atlas-data"));
 }
 
@@ -191,7 +191,7 @@ TEST_F(Provisioning, AKeyWithoutItsContainerIsUsedAndNotReplaced) {
     std::filesystem::permissions(file, std::filesystem::perms(0600));
     ASSERT_TRUE(world.apply(data, Action::add));
     EXPECT_EQ(base::read_file(file, 100).value(), std::string(64, 'k'));
-    EXPECT_TRUE(world.apply({model::Kind::mapping, {"data"}}, Action::add));
+    EXPECT_TRUE(world.apply({model::Kind::mapping, "data"}, Action::add));
 }
 
 TEST_F(Provisioning, TheTokenGoesOnceTheFileSystemIsThereAndItsMakerHasSaidSo) {

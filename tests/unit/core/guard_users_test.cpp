@@ -15,8 +15,8 @@ using model::ResourceId;
 
 class GuardUsers : public ::testing::Test {
  protected:
-    static ResourceId account(const std::string& user) { return {Kind::account, {user}}; }
-    static ResourceId keyslot(const std::string& user) { return {Kind::keyslot, {"vault", user}}; }
+    static ResourceId account(const std::string& user) { return make_id(Kind::account, user); }
+    static ResourceId keyslot(const std::string& user) { return make_id(Kind::keyslot, "vault", user); }
 
     void there(const ResourceId& id) { plan.observed[id] = digest(model::Observation(model::Present{})); }
     void not_there(const ResourceId& id) { plan.observed[id] = digest(model::Observation(model::Absent{})); }
@@ -93,7 +93,7 @@ TEST_F(GuardUsers, TheLastKeyslotNeverGoes) {
 
 TEST_F(GuardUsers, AKeyslotThatComesBackIsNotTakenAway) {
     removed(keyslot("x"));
-    plan.steps.back().bracket = ResourceId{Kind::container, {"vault"}};
+    plan.steps.back().bracket = ResourceId{Kind::container, "vault"};
     EXPECT_EQ(refusals(), 0U);
 }
 

@@ -20,7 +20,7 @@ using model::ResourceId;
 const ResourceId session = make_id(Kind::session, "v");
 const ResourceId container = make_id(Kind::container, "v");
 const ResourceId mapping = make_id(Kind::mapping, "v");
-const ResourceId keyslot{Kind::keyslot, {"v", "carol"}};
+const ResourceId keyslot{Kind::keyslot, "v/carol"};
 const ResourceId account = make_id(Kind::account, "carol");
 const ResourceId disk = make_id(Kind::disk, "a");
 const ResourceId vm = make_id(Kind::vm, "a");
@@ -182,7 +182,7 @@ TEST_F(PutAway, WhatGoesInEveryModeDoesNotInsist) {
     // An access that is taken away comes in its order: the entry must not go while the keyslot that it names stays.
     there(container, {});
     want(container, {});
-    const ResourceId first{Kind::keyslot, {"v", "first"}};
+    const ResourceId first{Kind::keyslot, "v/first"};
     there(first, {keyslot});
     there(keyslot, {container});
     world_.failing.insert(first);
@@ -197,7 +197,7 @@ TEST_F(PutAway, AnAccountGoesAfterTheKeyslotOfWhoLeft) {
     there(keyslot, {container, account});
     there(account, {});
     for (const char* user : {"alice", "bob", "dave"}) {  // or it would be too many at once
-        const ResourceId theirs{Kind::keyslot, {"v", user}};
+        const ResourceId theirs = make_id(Kind::keyslot, "v", user);
         want(theirs, {container});
         there(theirs, {container});
     }
@@ -219,7 +219,7 @@ TEST_F(PutAway, AnAccountGoesAfterTheKeyslotOfWhoLeft) {
 }
 
 TEST_F(PutAway, AnAccountStaysWhileNobodyCanSeeWhetherThereIsAKeyslot) {
-    const ResourceId alices{Kind::keyslot, {"v", "alice"}};
+    const ResourceId alices{Kind::keyslot, "v/alice"};
     put_away(session, {});
     want(container, {session});
     lies_on(container, session);

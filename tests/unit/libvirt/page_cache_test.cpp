@@ -54,12 +54,13 @@ class PageCache : public ::testing::Test {
 TEST_F(PageCache, AFileThatIsReadAheadIsInMemoryWhole) {
     fill();
     EXPECT_LE(resident(true), size / 4096);
-    {
+    // A hint: a kernel that is short of memory at that moment leaves pages out, and may be asked again.
+    for (int asked = 0; asked < 10 && resident(false) < size / 4096; ++asked) {
         const ReadAhead reading(path_);
-        for (int tries = 0; tries < 1000 && resident(false) < size / 4096; ++tries)
+        for (int tries = 0; tries < 100 && resident(false) < size / 4096; ++tries)
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        EXPECT_EQ(resident(false), size / 4096);
     }
+    EXPECT_EQ(resident(false), size / 4096);
     EXPECT_EQ(content(), std::string(size, 'm'));
 }
 

@@ -193,9 +193,9 @@ class PeoplesCommands : public ::testing::Test {
         attributes.set("attached", is);
         return attributes;
     }
-    inline static const model::ResourceId mount{model::Kind::mount, {"vault"}};
-    inline static const model::ResourceId session{model::Kind::session, {"vault"}};
-    inline static const model::ResourceId ruleset{model::Kind::ruleset, {"open"}};
+    inline static const model::ResourceId mount{model::Kind::mount, "vault"};
+    inline static const model::ResourceId session{model::Kind::session, "vault"};
+    inline static const model::ResourceId ruleset{model::Kind::ruleset, "open"};
     testing::TemporaryDirectory home_;
     std::map<std::string, std::string> words_{
         {"alice", "alice's word"}, {"bob", "bob's word"}, {"carol", "carol's word"}};  // as the directory has them
