@@ -28,7 +28,7 @@ class SignalWatch {
         thread_ = std::jthread([this, watched](const std::stop_token& ended) {
             while (!ended.stop_requested())
                 if (const int signal = sigwaitinfo(&watched, nullptr); signal > 0 && signal != over)
-                    stop_.request_stop();
+                    (stop_.stop_requested() ? stop_again_ : stop_).request_stop();
         });
     }
     SignalWatch(const SignalWatch&) = delete;
@@ -40,12 +40,14 @@ class SignalWatch {
         pthread_kill(thread_.native_handle(), over);  // no command waits at its end for the watch to look by itself
     }
 
-    [[nodiscard]] std::stop_token token() const { return stop_.get_token(); }
+    [[nodiscard]] std::stop_token stop() const { return stop_.get_token(); }
+    [[nodiscard]] std::stop_token stop_again() const { return stop_again_.get_token(); }
 
  private:
     static constexpr int over = SIGUSR1;
 
     std::stop_source stop_;
+    std::stop_source stop_again_;
     std::jthread thread_;
 };
 
@@ -71,10 +73,10 @@ int run(int argc, char** argv, const Builtin& builtin) {
         return app.exit(error) == 0 ? success : failure;
     }
     const SignalWatch signals(chosen.hangup);
-    const ExitCode code = chosen.run({builtin, signals.token()});
-    if (const base::Result<void> written = end_of_output(signals.token()); !written) {
+    const ExitCode code = chosen.run({builtin, signals.stop(), signals.stop_again()});
+    if (const base::Result<void> written = end_of_output(signals.stop()); !written) {
         print_error(written.error(), Format::text);
-        wait_until_said(signals.token());
+        wait_until_said(signals.stop());
         return code == success ? failure : code;
     }
     return code;

@@ -48,8 +48,7 @@ Result<Convergence> Convergence::begin(const specs::SafeSpec& spec, const driver
     Result<applying::LockFile> lock = applying::LockFile::take(state / "lock");
     if (!lock) return base::fail(lock.error());
     auto drivers = std::make_unique<applying::DriverSet>(around.builtin.make_drivers({spec, places, keys}));
-    return Convergence(spec, state, std::move(*lock), std::move(drivers), around.builtin.missing_plugins(spec),
-                       around.stop);
+    return Convergence(spec, state, std::move(*lock), std::move(drivers), around.builtin.missing_plugins(spec), around);
 }
 
 Result<Convergence> begin_within(std::chrono::seconds time, const specs::SafeSpec& spec, const driver::Places& places,

@@ -41,15 +41,20 @@ class Convergence {
     /// nothing was begun. May be run again with another wish.
     [[nodiscard]] base::Result<model::Report> run(const Wish& wish);
 
+    /// What runs from now on undoes what was interrupted: only a second Ctrl-C ends that.
+    void undo_from_here() { stop_ = stop_again_; }
+
  private:
     Convergence(const specs::SafeSpec& spec, std::filesystem::path state, applying::LockFile lock,
-                std::unique_ptr<applying::DriverSet> drivers, std::vector<model::Refusal> missing, std::stop_token stop)
+                std::unique_ptr<applying::DriverSet> drivers, std::vector<model::Refusal> missing,
+                const Surroundings& around)
         : spec_(&spec),
           state_(std::move(state)),
           lock_(std::move(lock)),
           drivers_(std::move(drivers)),
           missing_(std::move(missing)),
-          stop_(std::move(stop)) {}
+          stop_(around.stop),
+          stop_again_(around.stop_again) {}
 
     [[nodiscard]] base::Result<void> ask(const model::Plan& plan, const Wish& wish) const;
     [[nodiscard]] base::Result<model::Report> carry_out(const applying::Goal& goal, applying::Planned planned,
@@ -61,6 +66,7 @@ class Convergence {
     std::unique_ptr<applying::DriverSet> drivers_;
     std::vector<model::Refusal> missing_;
     std::stop_token stop_;
+    std::stop_token stop_again_;
 };
 
 /// As Convergence::begin, waiting for another run to end if one is at work: for what must become true, not only known.

@@ -20,7 +20,8 @@ namespace safe::cli {
 /// What a command may use besides its own options.
 struct Surroundings {
     const Builtin& builtin;
-    std::stop_token stop;  // asked for by Ctrl-C and the like
+    std::stop_token stop;        // asked for by Ctrl-C and the like
+    std::stop_token stop_again;  // … for the second time: what undoes the first part of a command ends by this one only
 };
 
 /// What it means to a command that its terminal, or the connection it was given through, has gone (SIGHUP).

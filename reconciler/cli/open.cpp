@@ -1,5 +1,5 @@
 // safectl open: a member proves their key and is inside; the safe converges to *open* with that key. What cannot be
-// opened is closed again before the command ends, unless others are inside.
+// opened is closed again before the command ends, an interrupted opening too, unless others are inside.
 #include <fmt/format.h>
 
 #include "reconciler/applying/opening.hpp"
@@ -120,9 +120,10 @@ class Opening {
         Result<model::Report> report =
             convergence.run({.mode = model::Mode::open, .yes = true, .format = format, .still = still});
         const bool refused = report && report->rounds == 0 && !report->remaining.refusals.empty();
-        const bool failed = !report || refused || applying::must_close_again(*report);
+        const bool nothing_begun = !report || refused || (report->interrupted && report->rounds == 0);
+        const bool failed = nothing_begun || report->interrupted || applying::must_close_again(*report);
         const Result<void> left = failed ? people.store().void_local(user, former_) : Result<void>();
-        if (!report || refused || report->interrupted) return left ? report : told_before(report, left.error());
+        if (nothing_begun) return left ? report : told_before(report, left.error());
         effective = left ? effective_of(spec_, places_) : effective_without(user);
         if (!effective) return base::fail(effective.error());
         if (effective->mode == model::Mode::open) {
@@ -132,12 +133,24 @@ class Opening {
                     user);
             return left ? report : base::fail(left.error());
         }
-        if (format == Format::text)
-            say("\n{}: the safe is being closed again\n\n", failed ? "opening failed" : effective->reasons.front());
+        if (format == Format::text) say("\n{}\n\n", why_closed_again(*report, failed, *effective));
+        if (report->interrupted) convergence.undo_from_here();
         const Result<model::Report> closed = convergence.run({.mode = effective->mode, .yes = true, .format = format});
+        if (closed ? closed->interrupted && !closed->remaining.steps.empty()
+                   : closed.error().kind == Error::Kind::interrupted)
+            print_error({"close", "safe " + *spec_.safe + " again", "interrupted",
+                         "some of it is open, and nobody is inside: safectl close"},
+                        format);
         if (!left) return told_before(closed, left.error());
         if (!closed) return closed;
         return failed ? report : overruled(*effective);
+    }
+
+    [[nodiscard]] static std::string why_closed_again(const model::Report& report, bool failed,
+                                                      const intent::Effective& effective) {
+        if (report.interrupted)
+            return "interrupted: the safe is being closed again; a second Ctrl-C leaves it as it is";
+        return (failed ? "opening failed" : effective.reasons.front()) + ": the safe is being closed again";
     }
 
     /// As if it could have been noted that they are outside again: a full disk keeps nothing open.

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "reconciler/base/pause.hpp"
 #include "reconciler/driver/driver.hpp"
 
 namespace safe::testing {
@@ -29,6 +30,7 @@ struct MemoryWorld {
     std::map<model::ResourceId, std::string> waits_for;
     std::vector<std::string> log;                      // "add vm/a", in the order of apply
     std::function<void(const model::Step&)> on_apply;  // called without the lock, as are the others
+    std::function<bool(const model::Step&)> lasts;     // whether apply lasts until a stop is asked for
     std::function<void(model::Kind)> on_look;          // with the first kind of the driver that looks
     std::function<void()> on_wait_no_longer;
 };
@@ -91,8 +93,9 @@ class MemoryDriver final : public driver::Driver {
 
     [[nodiscard]] base::Result<void> apply(const model::Step& step, const model::Resource& resource,
                                            const model::Observation& /*observed*/,
-                                           const driver::Context& /*context*/) override {
+                                           const driver::Context& context) override {
         if (world_.on_apply) world_.on_apply(step);
+        if (world_.lasts && world_.lasts(step)) base::pause_for(std::chrono::seconds(10), context.stop);
         const std::lock_guard lock(world_.mutex);
         world_.log.push_back(std::string(to_text(step.action)) + " " + to_text(step.resource));
         if (world_.failing.contains(step.resource))

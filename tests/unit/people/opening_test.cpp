@@ -1,4 +1,6 @@
 // safectl open and close: who gets in, what keeps the safe open, and who wins when several want different things.
+#include <csignal>
+
 #include "tests/support/file_limit.hpp"
 #include "tests/unit/people/peoples_commands.hpp"
 
@@ -131,6 +133,51 @@ TEST_F(PeoplesCommands, ALockWhileTheSafeOpensWins) {
     EXPECT_FALSE(is_mounted());
     EXPECT_TRUE(kept().sessions.empty());
     EXPECT_EQ(mode(), "locked");
+}
+
+TEST_F(PeoplesCommands, AnInterruptedOpeningIsClosedAgainAndNobodyStaysInside) {
+    detach();
+    static_cast<void>(::signal(SIGHUP, SIG_DFL));  // another test of this process may have closed
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        world_.lasts = [&](const model::Step& step) {
+            return step.resource == session && step.action == model::Action::add && ::kill(::getpid(), signal) == 0;
+        };
+        const Said interrupted = safectl({"open", "--user", "bob"}, "bob's word");
+        EXPECT_EQ(interrupted.code, 130);
+        EXPECT_THAT(interrupted.out, HasSubstr("interrupted: the safe is being closed again"));
+        EXPECT_TRUE(world_.things.empty());
+        EXPECT_TRUE(kept().sessions.empty());
+        EXPECT_EQ(mode(), "closed") << "without linger";
+        EXPECT_FALSE(kept().hold) << "it may be tried again at once";
+    }
+}
+
+TEST_F(PeoplesCommands, WhoInterruptsTwiceLeavesItAsItIsAndIsToldSo) {
+    detach();
+    world_.lasts = [](const model::Step& step) { return step.resource == session && ::kill(::getpid(), SIGTERM) == 0; };
+    world_.on_apply = [this](const model::Step& step) {
+        if (step.resource == session && step.action == model::Action::remove) world_.failing.insert(session);
+    };
+    const Said interrupted = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(interrupted.code, 130);
+    EXPECT_THAT(interrupted.err, HasSubstr("close safe atlas again: interrupted"));
+    EXPECT_THAT(interrupted.err, HasSubstr("safectl close"));
+    EXPECT_TRUE(world_.things.contains(session));
+    EXPECT_TRUE(kept().sessions.empty());
+    EXPECT_EQ(mode(), "closed") << "the next run closes it";
+}
+
+TEST_F(PeoplesCommands, AnInterruptedOpeningPutsNobodyElseOut) {
+    detach();
+    ASSERT_EQ(safectl({"open", "--user", "carol"}, "carol's word").code, 0);
+    world_.things.clear();  // somebody meddled
+    world_.lasts = [](const model::Step& step) { return step.resource == session && ::kill(::getpid(), SIGTERM) == 0; };
+    const Said interrupted = safectl({"open", "--user", "bob"}, "bob's word");
+    EXPECT_EQ(interrupted.code, 130);
+    EXPECT_THAT(interrupted.out, Not(HasSubstr("being closed again")));
+    ASSERT_EQ(kept().sessions.size(), 1U);
+    EXPECT_EQ(kept().sessions[0].user, "carol");
+    EXPECT_TRUE(world_.things.contains(session));
 }
 
 TEST_F(PeoplesCommands, OneWhoseOpeningFailsPutsNobodyElseOut) {
