@@ -81,8 +81,12 @@ class MappingDriver final : public driver::Driver {
             const std::string volume = mapping.name.substr(prefix_.size());
             const ResourceId id = make_id(Kind::mapping, volume);
             // Another safe may be called like the beginning of a volume's name: what left the file is ours by record.
-            if (volume.empty() || snapshot.observations.contains(id) || !on_record(volume, mapping)) continue;
-            snapshot.observations.emplace(id, judge(volume, *all));
+            if (volume.empty() || snapshot.observations.contains(id)) continue;
+            const Result<bool> ours = on_record(volume, mapping);
+            if (!ours)
+                snapshot.observations.emplace(id, model::Unknown{ours.error()});
+            else if (*ours)
+                snapshot.observations.emplace(id, judge(volume, *all));
         }
         return snapshot;
     }
@@ -141,9 +145,10 @@ class MappingDriver final : public driver::Driver {
         return found != all.end() ? &*found : nullptr;
     }
 
-    [[nodiscard]] bool on_record(const std::string& volume, const Mapping& mapping) const {
+    [[nodiscard]] Result<bool> on_record(const std::string& volume, const Mapping& mapping) const {
         const auto record = HeaderStore(ground_.setting.places.headers(volume)).record();
-        return record && *record && plain((*record)->header.uuid) == header_uuid_in(mapping, mapping.name);
+        if (!record) return base::fail(record.error());
+        return *record && plain((*record)->header.uuid) == header_uuid_in(mapping, mapping.name);
     }
 
     [[nodiscard]] Observation judge(const std::string& volume, const std::vector<Mapping>& all) const {

@@ -34,13 +34,14 @@ bool must_close_again(const model::Report& report) {
         return outcome.what == model::Outcome::What::failed && is_ground(outcome.resource) &&
                still_to_do(outcome.resource);
     });
-    const auto of_ground = [](const model::Held& held) { return is_ground(held.resource); };
-    if (failed || std::ranges::any_of(report.remaining.unknown, of_ground)) return true;
-    // Refused half way: what was attached by then stays no longer than what failed half way.
     const model::Plan& left = report.remaining;
+    const auto of_ground = [](const model::Held& held) { return is_ground(held.resource); };
+    if (failed || std::ranges::any_of(left.unknown, of_ground) || std::ranges::any_of(left.blocked, of_ground) ||
+        std::ranges::any_of(left.deferred, of_ground))
+        return true;
+    // Refused half way: what was attached by then stays no longer than what failed half way.
     const auto on_ground = [](const model::Step& step) { return is_ground(step.resource); };
-    return !left.refusals.empty() &&
-           (std::ranges::any_of(left.steps, on_ground) || std::ranges::any_of(left.blocked, of_ground));
+    return !left.refusals.empty() && std::ranges::any_of(left.steps, on_ground);
 }
 
 }  // namespace safe::applying

@@ -31,9 +31,9 @@ void declare(CLI::App& app, ApplyOptions& options) {
     app.add_flag("--yes", options.yes, "do not ask");
 }
 
-base::Result<model::Report> converge(const specs::SafeSpec& spec, const ApplyOptions& options, const PlanFile* agreed,
-                                     const Surroundings& around) {
-    const driver::Places places = places_of(spec, options.spec);
+base::Result<model::Report> converge(const specs::SafeSpec& spec, const SpecOptions& where, const ApplyOptions& options,
+                                     const PlanFile* agreed, const Surroundings& around) {
+    const driver::Places places = places_of(spec, where);
     const driver::KeyRing no_key;
     base::Result<Convergence> convergence = Convergence::begin(spec, places, no_key, around);
     if (!convergence) return base::fail(convergence.error());
@@ -41,6 +41,7 @@ base::Result<model::Report> converge(const specs::SafeSpec& spec, const ApplyOpt
     const base::Result<model::Mode> mode = wanted();
     if (!mode) return base::fail(mode.error());
     const auto still = [&]() -> base::Result<void> {
+        if (base::Result<void> same = still_says(where, spec); !same) return same;
         const base::Result<model::Mode> now = wanted();
         if (!now) return base::fail(now.error());
         if (*now == *mode) return {};
@@ -53,7 +54,7 @@ base::Result<model::Report> converge(const specs::SafeSpec& spec, const ApplyOpt
                              .allow_mass_removal = options.allow_mass_removal,
                              .yes = options.yes,
                              .agreed = agreed,
-                             .format = options.spec.format,
+                             .format = where.format,
                              .still = still});
 }
 
@@ -68,7 +69,7 @@ ExitCode apply(const ApplyOptions& options, const Surroundings& around) {
     }
     const std::optional<specs::SafeSpec> spec = load(where);
     if (!spec) return failure;
-    return exit_code_of(converge(*spec, options, agreed ? &*agreed : nullptr, around), where.format);
+    return exit_code_of(converge(*spec, where, options, agreed ? &*agreed : nullptr, around), where.format);
 }
 
 }  // namespace

@@ -24,11 +24,13 @@ class SignalWatch {
             static_cast<void>(::signal(SIGHUP, SIG_IGN));
         else if (inherited.sa_handler != SIG_IGN)  // as nohup(1) has it
             sigaddset(&watched, SIGHUP);
-        pthread_sigmask(SIG_BLOCK, &watched, nullptr);
+        sigset_t blocked = watched;
+        // Nobody stops what holds the safe's lock in the middle: closing and locking wait for it.
+        for (const int signal : {SIGTSTP, SIGTTOU}) sigaddset(&blocked, signal);
+        pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
         thread_ = std::jthread([this, watched](const std::stop_token& ended) {
             while (!ended.stop_requested())
-                if (const int signal = sigwaitinfo(&watched, nullptr); signal > 0 && signal != over)
-                    (stop_.stop_requested() ? stop_again_ : stop_).request_stop();
+                if (const int signal = sigwaitinfo(&watched, nullptr); signal > 0 && signal != over) stop_by(signal);
         });
     }
     SignalWatch(const SignalWatch&) = delete;
@@ -44,10 +46,20 @@ class SignalWatch {
     [[nodiscard]] std::stop_token stop_again() const { return stop_again_.get_token(); }
 
  private:
+    /// That a terminal has gone is told twice, by the shell and by the kernel, and with an order to end by systemd.
+    /// Only somebody who says so again means what he has said before.
+    void stop_by(int signal) {
+        const bool is_said = signal != SIGHUP;
+        if (is_said && was_said_) stop_again_.request_stop();
+        was_said_ = was_said_ || is_said;
+        stop_.request_stop();
+    }
+
     static constexpr int over = SIGUSR1;
 
     std::stop_source stop_;
     std::stop_source stop_again_;
+    bool was_said_ = false;  // the thread's own
     std::jthread thread_;
 };
 

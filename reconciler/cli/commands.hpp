@@ -26,6 +26,10 @@ struct SpecOptions {
 /// Loads and prints every diagnostic. nullopt when there was an error.
 [[nodiscard]] std::optional<specs::SafeSpec> load(const SpecOptions& options);
 
+/// The files still say what `spec` was read from: between that and now somebody may have sat at a prompt. Refused when
+/// they do not.
+[[nodiscard]] base::Result<void> still_says(const SpecOptions& options, const specs::SafeSpec& spec);
+
 [[nodiscard]] driver::Places places_of(const specs::SafeSpec& spec, const SpecOptions& options);
 
 /// The mode asked for on the command line, else the one in effect by the file and by what people want. What is locked,

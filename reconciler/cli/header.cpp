@@ -78,6 +78,7 @@ class Desk {
         if (!password) return base::fail(password.error());
         const Result<applying::LockFile> lock = take_lock();
         if (!lock) return base::fail(lock.error());
+        if (Result<void> same = still_says(options_.spec, spec_); !same) return base::fail(same.error());
         const Result<std::unique_ptr<HeaderClaim>> claim = claim_of(**care);
         if (!claim) return base::fail(claim.error());
         const std::optional<members::VaultHeader>& needed = (*claim)->needs();

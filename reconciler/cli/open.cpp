@@ -69,6 +69,7 @@ class Opening {
         if (!convergence) return base::fail(convergence.error());
         const Result<intent::Now> now = intent::SystemClock().now();
         if (!now) return base::fail(now.error());
+        if (Result<void> same = still_says(options_.spec, spec_); !same) return base::fail(same.error());
         if (Result<void> still = judge(*people, *user); !still) return base::fail(still.error());
         if (Result<void> known = remember(*people, *user, *now); !known) return base::fail(known.error());
         if (Result<void> begun = people->store().begin_local(*user, *length, *now); !begun)
@@ -113,6 +114,7 @@ class Opening {
         if (!effective) return base::fail(effective.error());
         if (effective->mode != model::Mode::open) return overruled(*effective);
         const auto still = [&]() -> Result<void> {
+            if (Result<void> same = still_says(options_.spec, spec_); !same) return same;
             const Result<intent::Effective> now = effective_of(spec_, places_);
             if (!now) return base::fail(now.error());
             return now->mode == model::Mode::open ? Result<void>{} : base::fail(overruled(*now).error());

@@ -11,6 +11,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int plan_file_version = 1;
 constexpr std::string_view plan_file_kind = "plan-file";
+constexpr int deepest_plan_file = 100;
 constexpr std::size_t largest_plan_file = std::size_t{256} << 20;
 
 std::unexpected<base::Error> malformed(const std::string& path, std::string cause) {
@@ -36,8 +37,13 @@ base::Result<void> write_plan_file(const std::string& path, const PlanFile& file
 base::Result<PlanFile> read_plan_file(const std::string& path) {
     const base::Result<std::string> content = base::read_file(path, largest_plan_file);
     if (!content) return base::fail(content.error());
-    const Json document = Json::parse(*content, nullptr, false);
-    if (!document.is_object() || !document.contains("kind") || document["kind"] != plan_file_kind)
+    bool too_deep = false;  // to be printed again
+    const auto bounded = [&](int depth, Json::parse_event_t, const Json&) {
+        too_deep = too_deep || depth > deepest_plan_file;
+        return !too_deep;
+    };
+    const Json document = Json::parse(*content, bounded, false);
+    if (too_deep || !document.is_object() || !document.contains("kind") || document["kind"] != plan_file_kind)
         return malformed(path, "it is not a plan file");
     if (!document.contains("version") || document["version"] != plan_file_version)
         return malformed(path, "it is of another version");

@@ -36,6 +36,16 @@ std::optional<specs::SafeSpec> load(const SpecOptions& options) {
     return std::move(loaded.spec);
 }
 
+base::Result<void> still_says(const SpecOptions& options, const specs::SafeSpec& spec) {
+    const specs::Loaded now = specs::load_file(options.file);
+    if (now.spec && now.spec->digest == spec.digest) return {};
+    return base::fail({.attempt = "go by",
+                       .object = options.file,
+                       .cause = now.spec ? "it was changed meanwhile" : "it was changed meanwhile, and has errors now",
+                       .advice = "see that it says what you mean, and say it again",
+                       .kind = base::Error::Kind::refused});
+}
+
 base::Result<model::Mode> mode_of(const specs::SafeSpec& spec, const driver::Places& places,
                                   std::optional<specs::WantedMode> asked) {
     const base::Result<intent::Snapshot> intent = intent::Store::read(places.state_dir());

@@ -50,6 +50,7 @@ Result<std::string> ask(const TaskOptions& options, const specs::SafeSpec& spec,
         !proved)
         return base::fail(proved.error());
     // Again: while they were asked for their password, others went on.
+    if (Result<void> same = still_says(options.spec, spec); !same) return base::fail(same.error());
     const Result<intent::Snapshot> later = people->store().snapshot();
     if (!later) return base::fail(later.error());
     const Result<intent::Now> now = intent::SystemClock().now();

@@ -37,9 +37,10 @@ Result<bool> lift(const UnlockOptions& options, const specs::SafeSpec& spec, Peo
     if (Result<void> proved = people.prove(setting, options.user, {options.password_fd, around.stop}, around.builtin);
         !proved)
         return base::fail(proved.error());
+    if (Result<void> same = still_says(options.spec, spec); !same) return base::fail(same.error());
     const Result<intent::Now> now = intent::SystemClock().now();  // the hold begins after the prompt
     if (!now) return base::fail(now.error());
-    if (Result<void> lifted = people.store().unlock(*now); !lifted) return base::fail(lifted.error());
+    if (Result<void> lifted = people.store().unlock(*intent->lock, *now); !lifted) return base::fail(lifted.error());
     return true;
 }
 

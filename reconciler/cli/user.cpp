@@ -41,6 +41,7 @@ Result<std::unique_ptr<MemberOffice>> MemberOffice::open(MemberDesk desk, const 
     const driver::Places places = places_of(spec, options);
     Result<applying::LockFile> lock = applying::LockFile::take(places.state_dir() / "lock");
     if (!lock) return base::fail(lock.error());
+    if (Result<void> same = still_says(options, spec); !same) return base::fail(same.error());
     Result<intent::Store> store = intent::Store::open(places.state_dir());
     if (!store) return base::fail(store.error());
     Result<std::unique_ptr<Attachment>> attachment = Attachment::take(spec, places, around);

@@ -15,7 +15,11 @@ bool is_live(const Session& session, const Now& now) {
     return end && now.since_boot < *end;
 }
 
-bool is_running(const Task& task, const Now& now) { return now.wall < task.deadline; }
+bool is_running(const Task& task, const Now& now) {
+    // A clock that is set a little does not end a task, and one that is set far back brings none back that is over.
+    constexpr auto set_right = std::chrono::hours(1);
+    return now.wall < task.deadline && now.wall >= task.created - set_right;
+}
 
 bool holds(const Hold& hold, const Now& now) { return hold.boot == now.boot && now.since_boot < hold.until; }
 

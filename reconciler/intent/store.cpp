@@ -156,18 +156,19 @@ Result<Snapshot> Store::snapshot() {
     const auto rows = [&](const char* statement) { return database_.query(statement, {}); };
     const auto sessions = rows("SELECT source,id,user,boot,renewed,until,ended FROM session ORDER BY source,id");
     const auto tasks = rows("SELECT name,owner,created,deadline FROM task ORDER BY name");
-    const auto locks = rows("SELECT by,reason,at FROM lock");
+    const Result<std::optional<Lock>> lock = kept_lock();
     const auto holds = rows("SELECT boot,until FROM hold");
     const Result<void> ended = database_.run("COMMIT");
-    for (const auto* answer : {&sessions, &tasks, &locks, &holds})
+    for (const auto* answer : {&sessions, &tasks, &holds})
         if (!*answer) return base::fail(answer->error());
+    if (!lock) return base::fail(lock.error());
     if (!ended) return base::fail(ended.error());
     for (const Row& row : *sessions)
         snapshot.sessions.push_back({text(row[0]), text(row[1]), text(row[2]), text(row[3]), boot_time(row[4]),
                                      maybe_boot_time(row[5]), maybe_boot_time(row[6])});
     for (const Row& row : *tasks)
         snapshot.tasks.push_back({text(row[0]), text(row[1]), wall_time(row[2]), wall_time(row[3])});
-    for (const Row& row : *locks) snapshot.lock = Lock{text(row[0]), text(row[1]), wall_time(row[2])};
+    snapshot.lock = *lock;
     for (const Row& row : *holds) snapshot.hold = Hold{text(row[0]), boot_time(row[1])};
     return snapshot;
 }
@@ -262,8 +263,24 @@ Result<void> Store::lock(const Lock& lock) {
     });
 }
 
-Result<void> Store::unlock(const Now& now) {
+Result<std::optional<Lock>> Store::kept_lock() {
+    const auto rows = database_.query("SELECT by,reason,at FROM lock", {});
+    if (!rows) return base::fail(rows.error());
+    if (rows->empty()) return std::nullopt;
+    const Row& row = rows->front();
+    return Lock{text(row[0]), text(row[1]), wall_time(row[2])};
+}
+
+Result<void> Store::unlock(const Lock& seen, const Now& now) {
     return transaction([&]() -> Result<void> {
+        const Result<std::optional<Lock>> kept = kept_lock();
+        if (!kept) return base::fail(kept.error());
+        if (*kept != seen)
+            return base::fail(
+                {"lift", "the lock of " + seen.by + " (" + seen.reason + ")",
+                 *kept ? "meanwhile another one holds: that of " + (*kept)->by + " (" + (*kept)->reason + ")"
+                       : "meanwhile somebody has lifted it",
+                 "safectl status tells what holds now", Error::Kind::refused});
         if (Result<void> lifted = set("DELETE FROM lock"); !lifted) return lifted;
         return end_all(now);
     });

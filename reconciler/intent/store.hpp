@@ -65,8 +65,9 @@ class Store {
     // --- lock
     /// Sets it and ends every session, so that unlocking leads to closed. A lock that is there stays as it is.
     [[nodiscard]] base::Result<void> lock(const Lock& lock);
-    /// Takes it away; ends what has begun meanwhile and holds, as close() does. Tasks go on waiting for a key.
-    [[nodiscard]] base::Result<void> unlock(const Now& now);
+    /// Takes `seen` away; ends what has begun meanwhile and holds, as close() does. Tasks go on waiting for a key.
+    /// Refused, and nothing is touched, when another lock holds by now, or none.
+    [[nodiscard]] base::Result<void> unlock(const Lock& seen, const Now& now);
 
     // --- wrong passwords
     [[nodiscard]] base::Result<WrongPasswords> wrong_passwords(std::string_view user, std::string_view source);
@@ -81,6 +82,7 @@ class Store {
     /// All of it or nothing.
     template <class Change>
     base::Result<void> transaction(Change change);
+    [[nodiscard]] base::Result<std::optional<Lock>> kept_lock();
     [[nodiscard]] base::Result<void> set(const std::string& statement, const std::vector<Cell>& bound = {});
     [[nodiscard]] base::Result<void> end_all(const Now& now);
 

@@ -255,7 +255,8 @@ class PlanFile(Case):
 
     def test_something_else_is_no_plan_file(self):
         for content in ("", "{}", "[1]", '{"kind": "plan-file"}', '{"kind": 5}',
-                        '{"kind":"plan-file","version":"x"}', '{"kind":"plan-file","version":1,"plan":{},"spec_file":3}'):
+                        '{"kind":"plan-file","version":"x"}', '{"kind":"plan-file","version":1,"plan":{},"spec_file":3}',
+                        '{"kind":"plan-file","version":1,"spec_file":"x","plan":' + "[" * 200000 + "]" * 200000 + "}"):
             (self.folder / "agreed").write_text(content)
             self.assertIn("agreed", self.apply("agreed", "--yes", status=1).stderr)
 

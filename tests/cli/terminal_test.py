@@ -116,6 +116,7 @@ class Password(Case):
                 if stop == "\x03":
                     typist.type(stop)
                 else:
+                    time.sleep(0.2)  # a key pressed is not yet a character that the terminal has taken
                     os.kill(typist.process, stop)
                 self.assertEqual(typist.end(), 130, typist.seen)
                 self.assertNotIn("half a wo", typist.seen)
@@ -168,6 +169,20 @@ class Consent(Case):
         journal = (self.state / "atlas" / "journal.jsonl").read_text()
         self.assertEqual(journal.count('"event":"apply"'), 1)
         self.assertIn('"mode":"locked"', journal)
+
+    def test_a_yes_is_to_the_file_that_was_shown(self):
+        typist = self.ask()
+        self.spec.write_text(self.spec.read_text() + "# something else\n")
+        typist.type("y\n")
+        self.assertEqual(typist.end(), 4, typist.seen)
+        self.assertIn("it was changed meanwhile", typist.seen)
+        self.assertFalse((self.state / "atlas" / "journal.jsonl").exists())
+
+    def test_nobody_is_stopped_in_the_middle(self):
+        typist = self.ask()
+        typist.type("\x1a")  # Ctrl-Z
+        typist.type("y\n")
+        self.assertEqual(typist.end(), 0, typist.seen)
 
     def test_ctrl_c_is_a_no(self):
         typist = self.ask()

@@ -320,5 +320,17 @@ TEST_F(MappingTest, WhatLeftTheFileIsFoundByItsRecordAndAnotherSafesIsNot) {
     EXPECT_EQ(driver.orphan(mapping, seen, model::Mode::open), model::Presence::present);
 }
 
+TEST_F(MappingTest, WhatLeftTheFileIsUnknownWhileItsRecordCannotBeRead) {
+    ASSERT_TRUE(world.apply(mapping, Action::add));
+    world.spec.volumes.clear();
+    world.renew();
+    const std::filesystem::path record = world.setting().places.headers("vault") / "record.json";
+    ASSERT_TRUE(std::filesystem::exists(record));
+    std::ofstream(record) << "{";
+    const auto snapshot = world.driver_of(model::Kind::mapping).observe({}, {});
+    ASSERT_TRUE(snapshot.observations.contains(mapping));
+    EXPECT_TRUE(std::holds_alternative<model::Unknown>(snapshot.observations.at(mapping)));
+}
+
 }  // namespace
 }  // namespace safe::test

@@ -49,11 +49,17 @@ TEST(Opening, GoesBackWhenItIsRefusedHalfWay) {
     EXPECT_TRUE(must_close_again(report));
 }
 
-TEST(Opening, GoesBackWhenTheGroundCannotBeSeen) {
-    Report report;
-    report.remaining.unknown.push_back(
-        {make_id(Kind::mapping, "vault"), {"look at", "mapping/vault", "no permission"}});
-    EXPECT_TRUE(must_close_again(report));
+TEST(Opening, GoesBackWhenTheGroundCannotBeSeenOrDoesNotCome) {
+    for (std::vector<model::Held> model::Plan::* held :
+         {&model::Plan::unknown, &model::Plan::blocked, &model::Plan::deferred}) {
+        Report report;
+        (report.remaining.*held)
+            .push_back({make_id(Kind::power, "desktop"), {"look at", "power/desktop", "no answer"}});
+        (report.remaining.*held).push_back({make_id(Kind::ruleset, "open"), {"look at", "ruleset/open", "no answer"}});
+        EXPECT_FALSE(must_close_again(report));
+        (report.remaining.*held).push_back({make_id(Kind::mapping, "vault"), {"look at", "mapping/vault", "no disk"}});
+        EXPECT_TRUE(must_close_again(report));
+    }
 }
 
 }  // namespace

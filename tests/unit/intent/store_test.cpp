@@ -155,6 +155,8 @@ TEST_F(IntentStore, ATaskSurvivesARebootAndEndsByItself) {
     EXPECT_EQ(mode(at(6h)), Mode::closed);
     must(store().put_task({"backup", "bob", at(0s).wall, at(9h).wall}));
     EXPECT_EQ(mode(at(6h)), Mode::open) << "extended";
+    EXPECT_EQ(mode(at(-1min)), Mode::open) << "a clock that is set right";
+    EXPECT_EQ(mode(at(-24h * 365)), Mode::closed) << "a clock that has lost its battery brings no task back";
     must(store().remove_task("backup"));
     must(store().remove_task("backup"));
     EXPECT_EQ(mode(at(1h)), Mode::closed);
@@ -168,7 +170,9 @@ TEST_F(IntentStore, ALockStaysAsItIsAndUnlockingLeadsToClosed) {
     EXPECT_EQ(read().lock->reason, "first");
     must(store.report("gateway", {{"1", "alice"}}, at(3s)));  // a super-user who investigates
     EXPECT_EQ(mode(at(3s)), Mode::locked);
-    must(store.unlock(at(4s)));
+    EXPECT_FALSE(store.unlock({"bob", "second", at(2s).wall}, at(4s))) << "that is not the one that holds";
+    EXPECT_EQ(mode(at(4s)), Mode::locked);
+    must(store.unlock({"alice", "first", at(1s).wall}, at(4s)));
     EXPECT_FALSE(read().lock);
     EXPECT_EQ(mode(at(4s)), Mode::closed);
     must(store.report("gateway", {{"1", "alice"}}, at(5s)));

@@ -81,6 +81,59 @@ TEST_F(PeoplesCommands, OnlyASuperUsersKeyUnlocks) {
     EXPECT_THAT(safectl({"unlock", "--user", "alice"}, "alice's word").out, HasSubstr("no lock to lift"));
 }
 
+TEST_F(PeoplesCommands, UnlockingLiftsTheLockThatItsUserHasSeenAndNoOther) {
+    ASSERT_EQ(safectl({"lock", "--reason", "first"}).code, 0);
+    while_logging_in_ = [this] {
+        intent::Store store = *intent::Store::open(state());
+        const intent::Now now = *intent::SystemClock().now();
+        EXPECT_TRUE(store.unlock(*kept().lock, now));
+        EXPECT_TRUE(store.lock({"root", "second", now.wall}));
+    };
+    const Said again = safectl({"unlock", "--user", "alice"}, "alice's word");
+    EXPECT_EQ(again.code, 4);
+    EXPECT_THAT(again.err, HasSubstr("another one holds: that of root (second)"));
+    ASSERT_TRUE(kept().lock);
+    EXPECT_EQ(kept().lock->reason, "second");
+
+    // Lifted by somebody else, and people are inside already: they stay.
+    while_logging_in_ = [this] {
+        intent::Store store = *intent::Store::open(state());
+        EXPECT_TRUE(store.unlock(*kept().lock, *intent::SystemClock().now()));
+        EXPECT_TRUE(store.begin_local("carol", std::chrono::hours(1), *intent::SystemClock().now()));
+    };
+    const Said late = safectl({"unlock", "--user", "alice"}, "alice's word");
+    EXPECT_EQ(late.code, 4);
+    EXPECT_THAT(late.err, HasSubstr("somebody has lifted it"));
+    EXPECT_EQ(kept().sessions.size(), 1U);
+}
+
+TEST_F(PeoplesCommands, WhoSatAtAPromptIsNotLetGoByAFileThatIsNoMore) {
+    ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
+    while_logging_in_ = [this] { append_to_spec("# and something else"); };
+    const auto is_refused = [&](const std::vector<std::string>& arguments, const std::string& words) {
+        const Said said = safectl(arguments, words);
+        EXPECT_EQ(said.code, 4) << arguments[0] << said.out;
+        EXPECT_THAT(said.err, HasSubstr("it was changed meanwhile")) << arguments[0];
+    };
+    is_refused({"unlock", "--user", "alice"}, "alice's word");
+    EXPECT_TRUE(kept().lock);
+    while_logging_in_ = nullptr;
+    ASSERT_EQ(safectl({"unlock", "--user", "alice"}, "alice's word").code, 0);
+    while_logging_in_ = [this] { append_to_spec("mode: locked"); };
+    is_refused({"open", "--user", "bob", "--now"}, "bob's word");
+    EXPECT_TRUE(kept().sessions.empty());
+    while_logging_in_ = [this] { append_to_spec("# and something else"); };
+    is_refused({"task", "add", "backup", "--for", "6h", "--user", "bob"}, "bob's word");
+    EXPECT_TRUE(kept().tasks.empty());
+    const std::string before = header_text();
+    is_refused({"user", "passwd", "bob"}, "bob's word\nbob's new word");
+    is_refused({"user", "revoke", "carol", "--yes"}, "");
+    EXPECT_EQ(header_text(), before);
+    while_logging_in_ = [this] { append_to_spec("nonsense"); };
+    is_refused({"user", "revoke", "carol", "--yes"}, "");
+    EXPECT_EQ(header_text(), before);
+}
+
 TEST_F(PeoplesCommands, WrongPasswordsMakeTheNextWaitAndNothingIsSaidOfThem) {
     ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
     for (int i = 0; i < 4; ++i)

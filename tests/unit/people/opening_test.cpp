@@ -1,5 +1,6 @@
 // safectl open and close: who gets in, what keeps the safe open, and who wins when several want different things.
 #include <csignal>
+#include <thread>
 
 #include "tests/support/file_limit.hpp"
 #include "tests/unit/people/peoples_commands.hpp"
@@ -138,9 +139,16 @@ TEST_F(PeoplesCommands, ALockWhileTheSafeOpensWins) {
 TEST_F(PeoplesCommands, AnInterruptedOpeningIsClosedAgainAndNobodyStaysInside) {
     detach();
     static_cast<void>(::signal(SIGHUP, SIG_DFL));  // another test of this process may have closed
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    const std::vector<std::vector<int>> orders{{SIGINT},         {SIGTERM},         {SIGHUP},
+                                               {SIGHUP, SIGHUP}, {SIGTERM, SIGHUP}, {SIGHUP, SIGTERM}};
+    for (const std::vector<int>& signals : orders) {
         world_.lasts = [&](const model::Step& step) {
-            return step.resource == session && step.action == model::Action::add && ::kill(::getpid(), signal) == 0;
+            if (step.resource != session || step.action != model::Action::add) return false;
+            for (const int signal : signals) {
+                ::kill(::getpid(), signal);
+                std::this_thread::sleep_for(std::chrono::milliseconds(20));  // two, and not one twice
+            }
+            return true;
         };
         const Said interrupted = safectl({"open", "--user", "bob"}, "bob's word");
         EXPECT_EQ(interrupted.code, 130);

@@ -145,7 +145,11 @@ class PeoplesCommands : public ::testing::Test {
             .discard_state = [](const driver::Setting&, const std::string& vm) -> base::Result<std::string> {
                 return vm + " is discarded";
             },
-            .make_vault_keys = [this](const driver::Setting&) { return std::make_unique<test::FileVault>(header()); },
+            .make_vault_keys =
+                [this](const driver::Setting&) {
+                    if (while_logging_in_) while_logging_in_();
+                    return std::make_unique<test::FileVault>(header());
+                },
             .make_directory = [this](const driver::Setting&) { return directory(); },
             .make_header_care = [this](const driver::Setting&, const std::string& volume)
                 -> base::Result<std::unique_ptr<members::HeaderCare>> {
@@ -164,7 +168,6 @@ class PeoplesCommands : public ::testing::Test {
     }
 
     [[nodiscard]] std::unique_ptr<members::Directory> directory() const {
-        if (while_logging_in_) while_logging_in_();
         auto directory = std::make_unique<test::MemoryDirectory>();
         for (const auto& [user, word] : words_) {
             const auto keys = members::derive_keys(secret(word), test::FileVault::derivation(), user);
