@@ -120,6 +120,7 @@ class Server final : public Api {
  public:
     explicit Server(Options options) : options_(std::move(options)) {}
 
+    using Api::modify;
     using Api::search;
 
     Answer<void> search(const Query& query, const std::function<void(Entry)>& found) override {
@@ -143,10 +144,19 @@ class Server final : public Api {
         });
     }
 
-    Answer<void> modify(const std::string& name, const std::vector<Modification>& changes) override {
+    Answer<void> modify(const std::string& name, const std::vector<Modification>& changes,
+                        const std::string& assertion) override {
         Modifications modifications(changes);
+        std::string filter = assertion;  // libldap takes what it only reads
         return write("change", name, [&](LDAP* handle) {
-            return ldap_modify_ext_s(handle, name.c_str(), modifications.get(), nullptr, nullptr);
+            LDAPControl* raw = nullptr;
+            if (!filter.empty())
+                if (const int code = ldap_create_assertion_control(handle, filter.data(), 1, &raw);
+                    code != LDAP_SUCCESS)
+                    return code;
+            const Control control(raw);
+            std::array<LDAPControl*, 2> controls{raw, nullptr};
+            return ldap_modify_ext_s(handle, name.c_str(), modifications.get(), controls.data(), nullptr);
         });
     }
 

@@ -29,6 +29,7 @@ Failure::Kind kind_of(int code) {
             return Failure::Kind::exists;
         case LDAP_NO_SUCH_ATTRIBUTE:
         case LDAP_TYPE_OR_VALUE_EXISTS:
+        case LDAP_ASSERTION_FAILED:
             return Failure::Kind::not_as_was;
         default:
             return Failure::Kind::failed;

@@ -22,6 +22,7 @@ inline constexpr std::string_view mark_class = "safeObject";
 inline constexpr std::string_view member_class = "safeMember";
 inline constexpr std::string_view generation_attribute = "safeGeneration";
 inline constexpr std::string_view password_attribute = "userPassword";
+inline constexpr std::string_view version_attribute = "entryCSN";  // slapd's own: another one after every change
 inline constexpr std::string_view members_group = "members";
 inline constexpr std::string_view super_group = "super-users";
 

@@ -82,8 +82,13 @@ class Api {
     /// All of it or a Failure, never a part.
     [[nodiscard]] Answer<std::vector<Entry>> search(const Query& query);
     [[nodiscard]] virtual Answer<void> add(const Entry& entry) = 0;
-    /// All modifications or none.
-    [[nodiscard]] virtual Answer<void> modify(const std::string& name, const std::vector<Modification>& changes) = 0;
+    /// All modifications or none; and none unless the entry matches `assertion`, a filter, at the moment in which it is
+    /// done (RFC 4528): not_as_was then.
+    [[nodiscard]] virtual Answer<void> modify(const std::string& name, const std::vector<Modification>& changes,
+                                              const std::string& assertion) = 0;
+    [[nodiscard]] Answer<void> modify(const std::string& name, const std::vector<Modification>& changes) {
+        return modify(name, changes, "");
+    }
     [[nodiscard]] virtual Answer<void> remove(const std::string& name) = 0;
     /// Whether the server takes `password` for this entry, on a connection of its own. An empty one is an error and is
     /// never sent, because servers take it for an anonymous bind and say yes (RFC 4513, 5.1.2).

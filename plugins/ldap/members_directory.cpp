@@ -41,20 +41,17 @@ class LdapDirectory final : public members::Directory {
     }
 
     Result<std::optional<DirectoryEntry>> find(std::string_view user) override {
-        if (!Layout::can_name(user)) return std::nullopt;
-        const Answer<std::vector<Entry>> found =
-            api_->search({.base = layout_.account(user), .depth = Query::Depth::itself, .attributes = asked_for()});
-        if (!found && found.error().kind != Failure::Kind::missing) return base::fail(found.error().error);
-        if (!found || found->empty()) return not_below_unit(user);
-        if (!layout_.owns(found->front())) return base::fail(not_ours(user));
-        Result<DirectoryEntry> read = read_entry(user, found->front());
+        const Result<std::optional<Entry>> entry = entry_of(user);
+        if (!entry) return base::fail(entry.error());
+        if (!*entry) return std::nullopt;
+        Result<DirectoryEntry> read = read_entry(user, **entry);
         if (!read) return base::fail(read.error());
         return *std::move(read);
     }
 
     std::expected<void, NotSet> set_password(std::string_view user, std::optional<Generation> before, Generation after,
                                              const base::Secret& key) override {
-        const Result<std::optional<DirectoryEntry>> there = find(user);
+        const Result<std::optional<Version>> there = version_of(user, before);
         if (!there) return std::unexpected(NotSet{there.error()});
         if (!*there) return std::unexpected(NotSet{moved(user, "there is no such entry")});
         const Result<base::Secret> password = password_of(key);
@@ -68,7 +65,7 @@ class LdapDirectory final : public members::Directory {
         if (before) changes.push_back({Modification::How::remove, attribute, {std::to_string(*before)}});
         changes.push_back({Modification::How::add, attribute, {std::to_string(after)}});
         changes.push_back({Modification::How::replace, std::string(password_attribute), {"{ARGON2}" + *hash}});
-        const Answer<void> done = api_->modify(layout_.account(user), changes);
+        const Answer<void> done = api_->modify(layout_.account(user), changes, (*there)->assertion);
         if (done) return {};
         // Servers have several words for "it is not as you think": asked again, it is clear.
         const bool answered = done.error().kind != Failure::Kind::unreachable;
@@ -76,6 +73,22 @@ class LdapDirectory final : public members::Directory {
             if (const auto now = find(user); now && (!*now || (*now)->generation != before))
                 return std::unexpected(NotSet{moved(user, done.error().error.cause)});
         return std::unexpected(NotSet{done.error().error, !answered});
+    }
+
+    /// What was sent before asserts the version that it has seen. Any change at all makes another one.
+    Result<void> fence(std::string_view user, std::optional<Generation> present) override {
+        const Result<std::optional<Version>> there = version_of(user, present);
+        if (!there) return base::fail(there.error());
+        if (!*there) return base::fail(moved(user, "there is no such entry"));
+        if ((*there)->assertion.empty())
+            return base::fail({"fence off late changes of", std::string(user), "the directory shows no entryCSN",
+                               "let directory.bind read the operational attributes of accounts"});
+        const Answer<void> done =
+            api_->modify(layout_.account(user), {{Modification::How::replace, std::string(mark), {layout_.safe}}},
+                         (*there)->assertion);
+        if (done) return {};
+        if (done.error().kind == Failure::Kind::not_as_was) return base::fail(moved(user, done.error().error.cause));
+        return base::fail(done.error().error);
     }
 
     Result<bool> binds(std::string_view user, const base::Secret& key) override {
@@ -102,7 +115,36 @@ class LdapDirectory final : public members::Directory {
     }
 
  private:
-    static std::vector<std::string> asked_for() { return {std::string(mark), std::string(generation_attribute)}; }
+    /// A filter that matches the entry for as long as nobody changes it; empty where the directory shows no version.
+    struct Version {
+        std::string assertion;
+    };
+
+    /// nullopt when there is no such entry; refused when its generation is another.
+    Result<std::optional<Version>> version_of(std::string_view user, std::optional<Generation> expected) {
+        const Result<std::optional<Entry>> entry = entry_of(user);
+        if (!entry) return base::fail(entry.error());
+        if (!*entry) return std::nullopt;
+        const Result<DirectoryEntry> read = read_entry(user, **entry);
+        if (!read) return base::fail(read.error());
+        if (read->generation != expected) return base::fail(moved(user, "its generation is another one"));
+        const std::string_view version = (*entry)->first(version_attribute);
+        return Version{version.empty() ? std::string() : equals(version_attribute, version)};
+    }
+
+    Result<std::optional<Entry>> entry_of(std::string_view user) {
+        if (!Layout::can_name(user)) return std::nullopt;
+        Answer<std::vector<Entry>> found =
+            api_->search({.base = layout_.account(user), .depth = Query::Depth::itself, .attributes = asked_for()});
+        if (!found && found.error().kind != Failure::Kind::missing) return base::fail(found.error().error);
+        if (!found || found->empty()) return not_below_unit(user);
+        if (!layout_.owns(found->front())) return base::fail(not_ours(user));
+        return std::move(found->front());
+    }
+
+    static std::vector<std::string> asked_for() {
+        return {std::string(mark), std::string(generation_attribute), std::string(version_attribute)};
+    }
 
     /// Whoever may not see the unit may not see either who is in it, nor whether it is there at all.
     [[nodiscard]] Error unit_hidden(std::string attempt, std::string_view object, Kind kind) const {
@@ -112,7 +154,7 @@ class LdapDirectory final : public members::Directory {
     }
 
     /// An entry is not shown: there is none only if the unit that it would be in is shown.
-    Result<std::optional<DirectoryEntry>> not_below_unit(std::string_view user) {
+    Result<std::optional<Entry>> not_below_unit(std::string_view user) {
         const Answer<bool> shown = shows(*api_, layout_.unit(Kind::account));
         if (!shown) return base::fail(shown.error().error);
         if (!*shown) return base::fail(unit_hidden("find in the directory", user, Kind::account));

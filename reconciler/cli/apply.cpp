@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "reconciler/cli/convergence.hpp"
+#include "reconciler/cli/user.hpp"
 
 namespace safe::cli {
 namespace {
@@ -49,13 +50,15 @@ base::Result<model::Report> converge(const specs::SafeSpec& spec, const SpecOpti
                            fmt::format("it is to be {} now, and was to be {}", to_text(*now), to_text(*mode)),
                            "look at a new plan", base::Error::Kind::refused});
     };
-    return convergence->run({.mode = *mode,
-                             .max_disruption = options.max_disruption,
-                             .allow_mass_removal = options.allow_mass_removal,
-                             .yes = options.yes,
-                             .agreed = agreed,
-                             .format = where.format,
-                             .still = still});
+    base::Result<model::Report> report = convergence->run({.mode = *mode,
+                                                           .max_disruption = options.max_disruption,
+                                                           .allow_mass_removal = options.allow_mass_removal,
+                                                           .yes = options.yes,
+                                                           .agreed = agreed,
+                                                           .format = where.format,
+                                                           .still = still});
+    if (report && agreed == nullptr && *mode != model::Mode::locked) finish_members(spec, places, around, where.format);
+    return report;
 }
 
 ExitCode apply(const ApplyOptions& options, const Surroundings& around) {

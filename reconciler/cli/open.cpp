@@ -5,6 +5,7 @@
 #include "reconciler/applying/opening.hpp"
 #include "reconciler/cli/convergence.hpp"
 #include "reconciler/cli/people.hpp"
+#include "reconciler/cli/user.hpp"
 #include "reconciler/intent/requests.hpp"
 #include "specs/scalar_types.hpp"
 
@@ -133,6 +134,7 @@ class Opening {
                 say("\n{0} has the vault's first key, and the directory does not know the password yet: "
                     "`safectl user enrol {0}` finishes that, and has to come before the next opening\n",
                     user);
+            finish_members(spec_, places_, around_, format);
             return left ? report : base::fail(left.error());
         }
         if (format == Format::text) say("\n{}\n\n", why_closed_again(*report, failed, *effective));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "reconciler/cli/people.hpp"
+#include "reconciler/members/settle.hpp"
 
 namespace safe::cli {
 namespace {
@@ -68,11 +69,28 @@ members::Parts MemberOffice::parts() {
             disconnect};
 }
 
-ExitCode report_done(const Result<members::Done>& done, const std::string& what, Format format) {
+void finish_members(const specs::SafeSpec& spec, const driver::Places& places, const Surroundings& around,
+                    Format format) {
+    if (spec.vault() == nullptr || !spec.directory) return;
+    const driver::KeyRing no_key;
+    const driver::Setting setting{spec, places, no_key};
+    const std::unique_ptr<members::VaultKeys> vault = around.builtin.make_vault_keys(setting);
+    const std::unique_ptr<members::Directory> directory = around.builtin.make_directory(setting);
+    // Not attached, not made yet, or damaged: the plan says what of it matters.
+    if (!vault || !directory || !vault->read()) return;
+    const Result<members::Done> done = members::settle(*vault, *directory);
+    if (!done)
+        print_error(done.error(), format);
+    else if (done->waits)
+        print_error(*done->waits, format);
+}
+
+ExitCode report_done(const Result<members::Done>& done, const std::string& what, const std::string& half,
+                     Format format) {
     if (!done) return report_error(done.error(), format);
     if (done->waits) {
         print_error(*done->waits, format);
-        print_done(what + ", except for the above: the next command or apply finishes it", format);
+        print_done(half, format);
         return waiting;
     }
     print_done(what, format);

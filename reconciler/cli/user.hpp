@@ -63,8 +63,15 @@ class MemberOffice {
     WrongPasswords wrong_passwords_{store_};
 };
 
-/// Prints how it ended: what waits and why to standard error.
-[[nodiscard]] ExitCode report_done(const base::Result<members::Done>& done, const std::string& what, Format format);
+/// Finishes what an earlier command on a member left, as far as the vault's header can be read as things are; the
+/// caller holds the safe's lock. What has to wait is told to standard error, and keeps nobody from anything.
+void finish_members(const specs::SafeSpec& spec, const driver::Places& places, const Surroundings& around,
+                    Format format);
+
+/// Prints how it ended: `what` is done; or what waits and why, to standard error, and `half`: how things stand until
+/// then.
+[[nodiscard]] ExitCode report_done(const base::Result<members::Done>& done, const std::string& what,
+                                   const std::string& half, Format format);
 
 void add_user_list(Menu& menu);
 void add_user_enrol(Menu& menu);

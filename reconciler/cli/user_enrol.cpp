@@ -87,8 +87,10 @@ ExitCode enrol(const UserEnrolOptions& options, const Surroundings& around) {
     const auto work = [&](const members::Parts& parts, const Typed& typed) {
         return members::enrol(parts, options.user, typed.password, sponsor_of(options), typed.key);
     };
-    return report_done(with_passwords(options, *spec, around, read_to_enrol, work), options.user + " is enrolled",
-                       options.spec.format);
+    return report_done(
+        with_passwords(options, *spec, around, read_to_enrol, work), options.user + " is enrolled",
+        options.user + " has a keyslot, and the directory does not know the password yet: say the same again",
+        options.spec.format);
 }
 
 ExitCode passwd(const UserEnrolOptions& options, const Surroundings& around) {
@@ -97,8 +99,13 @@ ExitCode passwd(const UserEnrolOptions& options, const Surroundings& around) {
     const auto work = [&](const members::Parts& parts, const Typed& typed) {
         return members::change_password(parts, options.user, typed.key, typed.password);
     };
-    return report_done(with_passwords(options, *spec, around, read_to_change, work),
-                       options.user + " has a new password", options.spec.format);
+    return report_done(
+        with_passwords(options, *spec, around, read_to_change, work), options.user + " has a new password",
+        fmt::format(
+            "one of {0}'s two passwords counts, the one that the directory takes, and both open the vault still: "
+            "the next `safectl user` command, open or apply takes the other away",
+            options.user),
+        options.spec.format);
 }
 
 void declare_passwd(CLI::App& app, UserEnrolOptions& options) {

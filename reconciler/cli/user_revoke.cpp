@@ -42,7 +42,10 @@ ExitCode revoke(const UserRevokeOptions& options, const Surroundings& around) {
         declared = parts.member(options.user) != nullptr;
         return members::revoke(parts, options.user);
     });
-    const ExitCode code = report_done(done, options.user + " is revoked", options.spec.format);
+    const ExitCode code =
+        report_done(done, options.user + " is revoked",
+                    options.user + " can open nothing any more; say it again to take the directory's entry away",
+                    options.spec.format);
     if (code == success && declared && options.spec.format == Format::text)
         say("still in the spec: the next apply makes an account again, which waits for a sponsor\n");
     return code;

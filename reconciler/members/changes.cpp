@@ -38,7 +38,7 @@ struct Start {
 };
 
 Result<Start> begin(const Parts& parts, const std::string& attempt, std::string_view user) {
-    const Result<Done> settled = settle(parts);
+    const Result<Done> settled = settle(parts.vault, parts.directory);
     if (!settled) return base::fail(settled.error());
     Result<VaultHeader> header = parts.vault.read();
     if (!header) return base::fail(header.error());
@@ -61,7 +61,11 @@ Result<Done> commit(const Parts& parts, const DirectoryEntry& before, const Keys
     if (written) return Done{};
     const Result<std::optional<DirectoryEntry>> now = parts.directory.find(added.user);
     if (!now) return Done{.waits = written.error().error};
-    if (*now && (*now)->generation == added.generation) return Done{};
+    if (*now && (*now)->generation == added.generation) {
+        const Result<bool> taken = parts.directory.binds(added.user, key);
+        if (taken && *taken) return Done{};
+        return Done{.waits = written.error().error};
+    }
     // Not there yet, but on its way: it would name a keyslot that is gone, and lock its owner out of both.
     if (written.error().may_follow) return Done{.waits = written.error().error};
     if (undo)
@@ -112,21 +116,30 @@ Result<Done> enrol_oneself(const Parts& parts, const Start& start, std::string_v
 }
 
 /// An enrolment that was cut short left keyslots that nothing refers to. With the password they were made for they are
-/// taken as they are; with another one they go.
+/// taken as they are.
 Result<std::optional<Done>> take_up(const Parts& parts, const Start& start, std::string_view user, const Keys& keys) {
-    const std::vector<Keyslot> left = keyslots_of(start.header, user);
-    if (left.empty()) return std::nullopt;
+    if (keyslots_of(start.header, user).empty()) return std::nullopt;
     const Result<std::optional<Keyslot>> opened = parts.vault.prove(user, keys.luks);
     if (!opened) return base::fail(opened.error());
-    if (*opened) {
-        Result<Done> done = commit(parts, start.entry, **opened, keys.directory, false);
-        if (!done) return base::fail(done.error());
-        return *std::move(done);
-    }
-    for (const Keyslot& keyslot : left)
-        if (Result<void> removed = parts.vault.remove(user, keyslot.generation); !removed)
-            return base::fail(removed.error());
-    return std::nullopt;
+    if (!*opened) return std::nullopt;
+    Result<Done> done = commit(parts, start.entry, **opened, keys.directory, false);
+    if (!done) return base::fail(done.error());
+    return *std::move(done);
+}
+
+/// A new keyslot, the commit, and only then the old ones go.
+Result<Done> replace_keyslots(const Parts& parts, const Start& start, std::string_view user, const Keys& keys,
+                              const Proof& proof) {
+    const std::vector<Keyslot> old = keyslots_of(start.header, user);
+    const Result<Keyslot> added =
+        parts.vault.add(user, next_generation(old, start.entry), keys.luks, {proof.keyslot, proof.keys.luks});
+    if (!added) return base::fail(added.error());
+    Result<Done> committed = commit(parts, start.entry, *added, keys.directory, true);
+    if (!committed || committed->waits) return committed;
+    for (const Keyslot& one : old)
+        if (Result<void> removed = parts.vault.remove(user, one.generation); !removed)
+            return Done{.waits = removed.error()};
+    return Done{};
 }
 
 }  // namespace
@@ -141,9 +154,9 @@ Result<Done> enrol(const Parts& parts, std::string_view user, const Secret& user
         return refuse("enrol", user, "is enrolled already",
                       "change the password with `safectl user passwd`, or revoke it first if it is lost");
     if (user == sponsor) return enrol_oneself(parts, *start, user, sponsor_password);
-    const std::vector<Keyslot> own = keyslots_of(start->header, user);
     // One slot stays free, so that everybody can change their password.
-    if (own.empty() && start->header.room < 2)
+    const int needed = keyslots_of(start->header, user).empty() ? 2 : 1;
+    if (start->header.room < needed)
         return refuse("enrol", user, "the vault's header has no room for a further member", "revoke somebody first");
     const Result<Proof> proof = prove_sponsor(parts, start->header, sponsor, sponsor_password);
     if (!proof) return base::fail(proof.error());
@@ -153,10 +166,7 @@ Result<Done> enrol(const Parts& parts, std::string_view user, const Secret& user
     if (!taken_up) return base::fail(taken_up.error());
     if (*taken_up) return **taken_up;
 
-    const Result<Keyslot> added =
-        parts.vault.add(user, next_generation(own, start->entry), keys->luks, {proof->keyslot, proof->keys.luks});
-    if (!added) return base::fail(added.error());
-    return commit(parts, start->entry, *added, keys->directory, true);
+    return replace_keyslots(parts, *start, user, *keys, *proof);
 }
 
 Result<Done> change_password(const Parts& parts, std::string_view user, const Secret& old_password,
@@ -176,16 +186,7 @@ Result<Done> change_password(const Parts& parts, std::string_view user, const Se
     if (std::ranges::equal(keys->luks.bytes(), proof->keys.luks.bytes()))
         return refuse("change the password of", user, "the new one is the old one", "think of another");
 
-    const std::vector<Keyslot> own = keyslots_of(start->header, user);
-    const Result<Keyslot> added =
-        parts.vault.add(user, next_generation(own, start->entry), keys->luks, {proof->keyslot, proof->keys.luks});
-    if (!added) return base::fail(added.error());
-    Result<Done> committed = commit(parts, start->entry, *added, keys->directory, true);
-    if (!committed || committed->waits) return committed;
-    for (const Keyslot& old : own)
-        if (Result<void> removed = parts.vault.remove(user, old.generation); !removed)
-            return Done{.waits = removed.error()};
-    return Done{};
+    return replace_keyslots(parts, *start, user, *keys, *proof);
 }
 
 Result<Done> revoke(const Parts& parts, std::string_view user) {

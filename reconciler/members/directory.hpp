@@ -27,7 +27,7 @@ struct DirectoryEntry {
 /// Why a password was not set, as far as anybody knows.
 struct NotSet {
     base::Error error;
-    /// Nobody answered: what was sent may be carried out still, whatever find() says meanwhile.
+    /// Nobody answered: what was sent may be carried out still, whatever find() says meanwhile; until fence().
     bool may_follow = false;
 };
 
@@ -52,6 +52,11 @@ class Directory {
     [[nodiscard]] virtual std::expected<void, NotSet> set_password(std::string_view user,
                                                                    std::optional<Generation> before, Generation after,
                                                                    const base::Secret& key) = 0;
+
+    /// From now on nothing is carried out any more that set_password() was asked for before and nobody has answered;
+    /// the entry stays as it is. Only if the generation there is still `present`; refused when it is not (what was
+    /// asked for has arrived). After any other failure it may or may not be so.
+    [[nodiscard]] virtual base::Result<void> fence(std::string_view user, std::optional<Generation> present) = 0;
 
     /// Whether the directory takes `key` for `user`'s password, asked by binding with it. An empty key is never sent.
     [[nodiscard]] virtual base::Result<bool> binds(std::string_view user, const base::Secret& key) = 0;

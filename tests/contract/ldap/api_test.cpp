@@ -105,6 +105,30 @@ TEST_P(Contract, AddsFindsChangesAndRemoves) {
     EXPECT_EQ(gone.error().kind, Failure::Kind::missing);
 }
 
+TEST_P(Contract, AChangeIsMadeOnlyToTheEntryThatWasSeen) {
+    ASSERT_TRUE(api->add(base_entry()));
+    ASSERT_TRUE(api->add(person("bob")));
+    const std::string bob = person("bob").name;
+    const auto version = [&] {
+        return std::string(api->search({.base = bob, .depth = Query::Depth::itself, .attributes = {"entryCSN"}})
+                               ->front()
+                               .first("entryCSN"));
+    };
+    const std::string seen = version();
+    ASSERT_NE(seen, "");
+    // To put a value where it is already makes another version, too.
+    const std::vector<Modification> nothing{{Modification::How::replace, "safeName", {"atlas"}}};
+    ASSERT_TRUE(api->modify(bob, nothing, equals("entryCSN", seen)));
+    EXPECT_NE(version(), seen);
+    const Answer<void> late =
+        api->modify(bob, {{Modification::How::replace, "mail", {"late@example.org"}}}, equals("entryCSN", seen));
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().kind, Failure::Kind::not_as_was);
+    const auto found = api->search({.base = bob, .depth = Query::Depth::itself});
+    EXPECT_EQ(found->front().find("mail"), nullptr);
+    ASSERT_TRUE(api->modify(bob, nothing, equals("entryCSN", version())));
+}
+
 TEST_P(Contract, BindsWithTheRightPasswordOnlyAndNeverWithNone) {
     ASSERT_TRUE(api->add(base_entry()));
     Entry bob = person("bob");

@@ -163,6 +163,22 @@ TEST_P(People, PasswordAndGenerationGoTogether) {
     EXPECT_EQ(directory->list().value(), (std::vector<DirectoryEntry>{{"alice", std::nullopt}, {"bob", 2}}));
 }
 
+TEST_P(People, AFenceChangesNothingThatIsSeen) {
+    ASSERT_TRUE(directory->fence("bob", std::nullopt));
+    EXPECT_EQ(directory->find("bob").value(), (DirectoryEntry{"bob", std::nullopt}));
+    ASSERT_TRUE(directory->set_password("bob", std::nullopt, 1, key('1')));
+    ASSERT_TRUE(directory->fence("bob", 1));
+    ASSERT_TRUE(directory->fence("bob", 1));
+    EXPECT_TRUE(directory->binds("bob", key('1')).value());
+    for (const std::optional<Generation> another : {std::optional<Generation>(), std::optional<Generation>(2)}) {
+        const auto refused = directory->fence("bob", another);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().kind, Error::Kind::refused);
+    }
+    ASSERT_TRUE(directory->set_password("bob", 1, 2, key('2')));
+    EXPECT_TRUE(directory->binds("bob", key('2')).value());
+}
+
 TEST_P(People, AnEmptyKeyIsNeverTried) {
     ASSERT_TRUE(directory->set_password("bob", std::nullopt, 1, key('1')));
     const auto tried = directory->binds("bob", base::Secret());

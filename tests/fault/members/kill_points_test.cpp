@@ -82,7 +82,7 @@ TEST_F(KillPoints, ChangingAPassword) {
         [this] {
             const int old_works = world->both("bob", bobs_password);
             ASSERT_EQ(old_works + world->both("bob", next_password), 1) << "before the next run";
-            finish([](const Parts& parts) { return settle(parts); });
+            finish([](const Parts& parts) { return settle(parts.vault, parts.directory); });
             ASSERT_EQ(world->both("bob", bobs_password), old_works) << "the next run takes nobody's password away";
             ASSERT_EQ(world->both("bob", next_password), 1 - old_works);
             ASSERT_EQ(world->keyslots_of("bob"), 1U) << "the next run finishes";
@@ -102,7 +102,7 @@ TEST_F(KillPoints, Enrolling) {
             ASSERT_FALSE(world->binds("carol", MemberWorld::carols_password)) << "the directory comes last";
             finish(enrol_carol);
         }
-        finish([](const Parts& parts) { return settle(parts); });
+        finish([](const Parts& parts) { return settle(parts.vault, parts.directory); });
         ASSERT_EQ(world->both("carol", MemberWorld::carols_password), 1);
         ASSERT_EQ(world->keyslots_of("carol"), 1U);
         ASSERT_EQ(world->both("bob", bobs_password), 1);

@@ -50,10 +50,14 @@ class MemoryDirectory final : public members::Directory {
                                                       members::Generation after, const base::Secret& key) override {
         const Fault now = fault("set_password");
         if (now == Fault::before) return std::unexpected(members::NotSet{down().error()});
+        const auto seen = entries_.find(user);
         const auto write = [this, name = std::string(user), before,
-                            entry = Entry{after, base::sha256_hex(key.view())}] {
+                            entry = Entry{after, base::sha256_hex(key.view()),
+                                          seen != entries_.end() ? seen->second.version + 1 : 1}] {
             const auto found = entries_.find(name);
-            if (found == entries_.end() || found->second.generation != before) return false;
+            if (found == entries_.end() || found->second.generation != before ||
+                found->second.version + 1 != entry.version)
+                return false;
             found->second = entry;
             return true;
         };
@@ -63,6 +67,17 @@ class MemoryDirectory final : public members::Directory {
             return std::unexpected(members::NotSet{
                 {"set the password of", std::string(user), "it has moved on", "", base::Error::Kind::refused}});
         if (now == Fault::after) return std::unexpected(members::NotSet{down().error(), true});
+        return {};
+    }
+
+    base::Result<void> fence(std::string_view user, std::optional<members::Generation> present) override {
+        const Fault now = fault("fence");
+        if (now == Fault::before || now == Fault::late) return down();
+        const auto found = entries_.find(user);
+        if (found == entries_.end() || found->second.generation != present)
+            return base::fail({"fence", std::string(user), "it has moved on", "", base::Error::Kind::refused});
+        ++found->second.version;
+        if (now == Fault::after) return down();
         return {};
     }
 
@@ -86,6 +101,7 @@ class MemoryDirectory final : public members::Directory {
     struct Entry {
         std::optional<members::Generation> generation;
         std::string digest;
+        int version = 0;
     };
     static std::unexpected<base::Error> down() { return base::fail({"ask", "the directory", "it is down", "wait"}); }
 

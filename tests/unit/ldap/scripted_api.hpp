@@ -12,6 +12,7 @@ class ScriptedApi final : public Api {
     std::function<Answer<std::vector<Entry>>(const Query&)> sees = [](const Query&) { return std::vector<Entry>(); };
     std::function<Answer<void>(const std::string& name)> modifies = [](const std::string&) { return Answer<void>(); };
 
+    using Api::modify;
     using Api::search;
     Answer<void> search(const Query& query, const std::function<void(Entry)>& found) override {
         Answer<std::vector<Entry>> seen = sees(query);
@@ -20,7 +21,8 @@ class ScriptedApi final : public Api {
         return {};
     }
     Answer<void> add(const Entry& /*entry*/) override { return {}; }
-    Answer<void> modify(const std::string& name, const std::vector<Modification>& /*changes*/) override {
+    Answer<void> modify(const std::string& name, const std::vector<Modification>& /*changes*/,
+                        const std::string& /*assertion*/) override {
         return modifies(name);
     }
     Answer<void> remove(const std::string& /*name*/) override { return {}; }

@@ -134,6 +134,31 @@ TEST_F(PeoplesCommands, WhoSatAtAPromptIsNotLetGoByAFileThatIsNoMore) {
     EXPECT_EQ(header_text(), before);
 }
 
+TEST_F(PeoplesCommands, WhatAChangeOfPasswordLeftIsFinishedByApplyAndByOpen) {
+    const auto key = [](const std::string& user, const std::string& word) {
+        return std::move(members::derive_keys(secret(word), test::FileVault::derivation(), user)->luks);
+    };
+    const auto bobs = [&] {
+        const auto keyslots = test::FileVault(header()).read()->keyslots;
+        return std::ranges::count(keyslots, "bob", &members::Keyslot::user);
+    };
+    const std::vector<std::pair<std::vector<std::string>, std::string>> commands{
+        {{"apply", "--yes"}, ""}, {{"open", "--user", "bob"}, "bob's word"}};
+    for (const auto& [arguments, word] : commands) {
+        const base::Secret alices = key("alice", "alice's word");
+        ASSERT_TRUE(
+            test::FileVault(header()).add("bob", 2, key("bob", "lost"), {members::Keyslot{"alice", 1, 0}, alices}));
+        directory_is_down_ = true;
+        const Said half = safectl(arguments, word);
+        EXPECT_EQ(half.code, 0) << "it keeps nobody from anything";
+        EXPECT_THAT(half.err, HasSubstr("it is down"));
+        EXPECT_EQ(bobs(), 2);
+        directory_is_down_ = false;
+        EXPECT_EQ(safectl(arguments, word).code, 0);
+        EXPECT_EQ(bobs(), 1);
+    }
+}
+
 TEST_F(PeoplesCommands, WrongPasswordsMakeTheNextWaitAndNothingIsSaidOfThem) {
     ASSERT_EQ(safectl({"lock", "--reason", "why"}).code, 0);
     for (int i = 0; i < 4; ++i)
