@@ -1,12 +1,10 @@
 #include "plugins/luks/luks_lib.hpp"
 
-#include <fmt/format.h>
 #include <libcryptsetup.h>
 
 #include <array>
 #include <cerrno>
 #include <exception>
-#include <fstream>
 #include <optional>
 
 #include "plugins/luks/mapper_devices.hpp"
@@ -58,15 +56,6 @@ std::unexpected<Failure> from_errno(std::string attempt, std::string object, int
                   held ? Failure::Code::in_use : Failure::Code::other);
 }
 
-/// Enough for a derivation, before it begins: the kernel would rather end some process than refuse.
-std::optional<std::uint64_t> available_memory() {
-    std::ifstream info("/proc/meminfo");
-    std::string word;
-    while (info >> word)
-        if (std::uint64_t kib = 0; word == "MemAvailable:" && info >> kib) return kib * kibibyte;
-    return std::nullopt;
-}
-
 Outcome<base::Secret> make_key(const Key& key) {
     const auto wrap = [](base::Result<base::Secret> secret) -> Outcome<base::Secret> {
         if (secret) return *std::move(secret);
@@ -77,12 +66,6 @@ Outcome<base::Secret> make_key(const Key& key) {
         return wrap(driver::read_secret({.kind = specs::SecretRef::Kind::file, .name = file->path.string()}));
     if (const auto* derived = std::get_if<SubKey>(&key)) return wrap(base::Secret::copy_of(derived->key->bytes()));
     const auto& member = std::get<MemberPassword>(key);
-    constexpr std::uint64_t spare = 64 * mebibyte;
-    if (const auto available = available_memory(); available && *available < member.cost.memory + spare)
-        return failed("derive the key of", member.user,
-                      fmt::format("out of memory: it needs {} MiB, and {} MiB are free", member.cost.memory / mebibyte,
-                                  *available / mebibyte),
-                      "free some memory and try again", Failure::Code::out_of_memory);
     Outcome<base::Secret> seed = wrap(base::derive_seed(*member.password, member.salt, member.user, member.cost));
     if (!seed) return seed;
     return wrap(base::derive_subkey(*seed, base::luks_label));

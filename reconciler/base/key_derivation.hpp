@@ -1,7 +1,8 @@
 // From a person's password to the two keys it stands for. One run of Argon2id (RFC 9106) over a salt gives a seed;
 // keyed BLAKE2b (RFC 7693) over a label gives subkeys. Neither subkey yields the other nor the seed, so what the
 // directory stores opens no volume. The cost lies in the seed alone. Blocks for as long as the cost says and needs that
-// much memory: callers run one at a time. Thread-safe; keeps nothing.
+// much memory: one runs at a time in a process, not begun with less than that free, and while it runs this process is
+// the one that the kernel ends first when memory runs out. Thread-safe; keeps nothing.
 #pragma once
 
 #include <cstddef>

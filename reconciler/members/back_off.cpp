@@ -16,7 +16,11 @@ seconds delay_after(unsigned wrong) {
     return std::min(seconds(1LL << doublings), longest);
 }
 
-base::Result<void> BackOff::admit(std::string_view user, std::string_view source) {
+base::Result<void> BackOff::may_try(std::string_view user, std::string_view source) { return ask(user, source, 0); }
+
+base::Result<void> BackOff::admit(std::string_view user, std::string_view source) { return ask(user, source, 1); }
+
+base::Result<void> BackOff::ask(std::string_view user, std::string_view source, unsigned count) {
     seconds left{};
     unsigned wrong = 0;
     const base::Result<void> kept = store_.change(user, source, [&](const Attempts& before) -> Attempts {
@@ -26,7 +30,7 @@ base::Result<void> BackOff::admit(std::string_view user, std::string_view source
         const seconds delay = delay_after(wrong);
         // The last one may lie a little ahead: the store keeps whole seconds.
         const auto since = std::max(now - before.last, Clock::result_type::duration::zero());
-        if (since >= delay) return {wrong + 1, now};
+        if (since >= delay) return count == 0 ? before : Attempts{wrong + count, now};
         left = std::chrono::ceil<seconds>(delay - since);
         const bool set_back = before.last > now + seconds(1);
         return set_back ? Attempts{wrong, now} : before;

@@ -21,6 +21,9 @@ class BackOff {
     /// `store` outlives it.
     BackOff(AttemptStore& store, Clock now) : store_(store), now_(std::move(now)) {}
 
+    /// Refused as admit() would; counts nothing.
+    [[nodiscard]] base::Result<void> may_try(std::string_view user, std::string_view source);
+
     /// Asked before a password is tried: counts it as wrong, durably, so that being killed while it is tried forgives
     /// nothing. Refused, and not counted, while the pair must wait; the error says how long. A clock that was set back
     /// makes nobody wait longer than the delay itself: it begins anew at the first try after that.
@@ -33,6 +36,8 @@ class BackOff {
     [[nodiscard]] base::Result<void> was_not_tried(std::string_view user, std::string_view source);
 
  private:
+    [[nodiscard]] base::Result<void> ask(std::string_view user, std::string_view source, unsigned count);
+
     AttemptStore& store_;
     Clock now_;
 };

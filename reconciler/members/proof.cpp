@@ -45,9 +45,11 @@ Result<Proof> prove(const Gate& gate, const VaultHeader& header, std::string_vie
         return base::fail({"prove", std::string(user) + "'s password", "no keyslot of the vault is theirs",
                            "name a member that `safectl user list` shows as enrolled", Error::Kind::refused});
     BackOff back_off(gate.attempts, gate.now);
-    if (Result<void> admitted = back_off.admit(user, gate.source); !admitted) return base::fail(admitted.error());
+    if (Result<void> may = back_off.may_try(user, gate.source); !may) return base::fail(may.error());
+    // Whoever is ended for want of memory has tried nothing: the verdict comes from the trial.
     Result<Keys> keys = derive_keys(password, header.derivation, user);
-    if (!keys) return not_tried(back_off, gate, user, keys.error());
+    if (!keys) return base::fail(keys.error());
+    if (Result<void> admitted = back_off.admit(user, gate.source); !admitted) return base::fail(admitted.error());
     const Result<std::optional<Keyslot>> opened = gate.trial.prove(user, keys->luks);
     if (!opened) return not_tried(back_off, gate, user, opened.error());
     if (!*opened) return wrong_password(user);

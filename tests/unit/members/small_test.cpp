@@ -1,8 +1,12 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "reconciler/members/back_off.hpp"
+#include "reconciler/members/proof.hpp"
 #include "reconciler/members/strength.hpp"
+#include "tests/support/members/file_vault.hpp"
 #include "tests/support/members/memory_attempts.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace safe::members {
 namespace {
@@ -47,6 +51,33 @@ TEST(BackOff, WhatCouldNotBeTriedDoesNotCount) {
         ASSERT_TRUE(back_off.was_not_tried("bob", "local"));
     }
     EXPECT_EQ(store.kept("bob", "local").wrong, 0U);
+}
+
+TEST(BackOff, WhoAsksWhetherToTryIsNotCountedAndWaitsLikeWhoTries) {
+    test::MemoryAttempts store;
+    BackOff back_off(store, [] { return std::chrono::system_clock::time_point(std::chrono::hours(1)); });
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(back_off.may_try("bob", "local"));
+    EXPECT_EQ(store.kept("bob", "local").wrong, 0U);
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(back_off.admit("bob", "local"));
+    EXPECT_FALSE(back_off.may_try("bob", "local"));
+    EXPECT_EQ(store.kept("bob", "local").wrong, 4U);
+}
+
+TEST(Proof, IsNotBegunWithoutMemoryForItAndCountsNothingThen) {
+    test::MemoryAttempts store;
+    const testing::TemporaryDirectory directory;
+    test::FileVault vault(directory.path() / "header");
+    const base::Secret password = base::Secret::copy_of(std::as_bytes(std::span(std::string_view("bob's")))).value();
+    vault.format("bob", derive_keys(password, test::FileVault::derivation(), "bob")->luks);
+    VaultHeader header = vault.read().value();
+    for (const std::uint64_t memory : {std::uint64_t{1} << 50U, ~std::uint64_t{0}}) {
+        header.derivation.cost.memory = memory;
+        const auto proof = prove({vault, store}, header, "bob", password);
+        ASSERT_FALSE(proof);
+        EXPECT_THAT(to_text(proof.error()), ::testing::HasSubstr("out of memory"));
+        EXPECT_THAT(to_text(proof.error()), ::testing::HasSubstr("MiB are free"));
+        EXPECT_EQ(store.kept("bob", "local").wrong, 0U);
+    }
 }
 
 TEST(Strength, HintsWithoutRepeating) {
