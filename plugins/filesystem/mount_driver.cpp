@@ -140,6 +140,12 @@ Result<MountDriver::Seen> MountDriver::look(const std::string& volume, const std
                          fmt::format("`safectl apply` or `safectl close` resumes it; by hand, `dmsetup resume {}`",
                                      places_.mapping_name(volume))});
     }
+    const auto stray = std::ranges::find_if(
+        entries, [&](const MountEntry& entry) { return !seen.ours && seen.mapping && entry.device == *seen.mapping; });
+    if (stray != entries.end())
+        return fail({"look at", places_.mount_point(volume).string(),
+                     fmt::format("the volume is mounted on {}", stray->target.string()),
+                     fmt::format("`umount {}`, and apply again", stray->target.string())});
     return seen;
 }
 

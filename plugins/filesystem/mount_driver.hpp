@@ -53,6 +53,7 @@ class MountDriver final : public driver::Driver {
     [[nodiscard]] std::vector<Directory> directories(const std::string& volume) const;
 
     /// An Error while the device is suspended: nothing may be asked of the file system then, nor may it be unmounted.
+    /// And while it is mounted in another place alone: it is out of our reach, not gone.
     base::Result<Seen> look(const std::string& volume, const std::vector<MountEntry>& entries);
     model::Observation observation(const std::string& volume, const std::vector<MountEntry>& entries);
     model::Observation mounted(const std::string& volume, const Seen& seen);

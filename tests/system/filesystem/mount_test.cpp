@@ -170,6 +170,32 @@ TEST_P(MountOnKernel, ANewVolumeIsMadeUsedClosedAndOpenedAgain) {
     EXPECT_EQ(root.st_mode & 07777U, 0750U);
 }
 
+// mountinfo has resolved paths.
+TEST_P(MountOnKernel, PlacesBehindALinkAreSeenAndTakenAway) {
+    fs::create_directories(directory.path() / "elsewhere");
+    fs::create_directory_symlink("elsewhere", directory.path() / "srv");
+    places = driver::Places(safe, directory.path() / "state", directory.path() / "run", directory.path() / "srv");
+    restart();
+    open_new("data");
+    EXPECT_TRUE(fs::exists(directory.path() / "srv" / safe / "data" / "lost+found"));
+    // As the next command finds it, when what the link leads to has been made.
+    places = driver::Places(safe, directory.path() / "state", directory.path() / "run", directory.path() / "srv");
+    restart();
+    EXPECT_TRUE(std::holds_alternative<Present>(seen("data")));
+    // The link is changed meanwhile.
+    const driver::Places before = places;
+    places = driver::Places(safe, directory.path() / "state", directory.path() / "run", directory.path() / "other");
+    restart();
+    const auto astray = bring_about("data", Mode::closed);
+    ASSERT_FALSE(astray);
+    EXPECT_THAT(to_text(astray.error()), HasSubstr("`umount " + before.mount_point("data").string() + "`"));
+    places = before;
+    restart();
+    const auto closed = bring_about("data", Mode::closed);
+    ASSERT_TRUE(closed) << to_text(closed.error());
+    EXPECT_FALSE(fs::exists(directory.path() / "srv" / safe / "data" / "lost+found"));
+}
+
 TEST_P(MountOnKernel, TheVaultHasItsRooms) {
     open_new("vault");
     struct stat status{};

@@ -268,6 +268,18 @@ TEST_F(MountDriver, WhatIsMountedThereByOthersIsForeignAndStays) {
     EXPECT_EQ(system->entries.size(), 1U);
 }
 
+TEST_F(MountDriver, AVolumeThatIsMountedElsewhereIsNeverTakenForAbsent) {
+    ASSERT_TRUE(bring_about("data"));
+    system->entries.back().target = "/elsewhere/data";  // as when a link on the way is changed meanwhile
+    const model::Observation now = seen("data");
+    const auto* unknown = std::get_if<model::Unknown>(&now);
+    ASSERT_NE(unknown, nullptr);
+    EXPECT_THAT(to_text(unknown->error), HasSubstr("`umount /elsewhere/data`"));
+    for (const Mode mode : {Mode::closed, Mode::open}) EXPECT_FALSE(bring_about("data", mode));
+    system->entries.pop_back();
+    EXPECT_TRUE(as_wanted("data", Mode::closed));
+}
+
 TEST_F(MountDriver, FilesBelowTheMountPointAreNotHidden) {
     fs::create_directories(places.mount_point("data"));
     std::ofstream(places.mount_point("data") / "written-while-closed") << "in clear";
@@ -413,6 +425,21 @@ TEST_F(MountDriver, ItsStepsReadWell) {
     const auto gone = driver->classify(model::Action::remove, wanted("data", Mode::closed), seen("data"), {});
     EXPECT_EQ(gone.verb, "unmount");
     EXPECT_EQ(gone.summary, "ext4");
+}
+
+TEST(PlacesOfMounts, AreWhereALinkOnTheWayLeadsTo) {
+    const ::safe::testing::TemporaryDirectory directory;
+    const fs::path real = fs::canonical(directory.path());
+    const auto root = [&](const fs::path& mount_dir) {
+        return driver::Places("atlas", "/state", "/run/safe", mount_dir).mount_root();
+    };
+    EXPECT_EQ(root(real / "none" / "yet"), real / "none" / "yet" / "atlas") << "made later";
+    fs::create_directories(real / "volumes" / "safe");
+    fs::create_directory_symlink("volumes", real / "srv");
+    EXPECT_EQ(root(real / "srv" / "safe"), real / "volumes" / "safe" / "atlas");
+    EXPECT_EQ(root(real / "srv" / "later"), real / "volumes" / "later" / "atlas");
+    fs::create_directory_symlink(real / "nowhere", real / "dangling");
+    EXPECT_EQ(root(real / "dangling"), real / "dangling" / "atlas") << "nothing can be mounted there";
 }
 
 TEST(NeverUsed, WhatCannotBeToldCountsAsUsed) {
