@@ -305,6 +305,28 @@ TEST_P(MountOnKernel, WhoHoldsItIsNamedByProcess) {
     EXPECT_TRUE(bring_about("data", Mode::closed));
 }
 
+TEST_P(MountOnKernel, MountsOfOthersOverItAndBelowItAreNamed) {
+    open_new("data");
+    const fs::path place = places.mount_point("data");
+    const auto refused = [&] {
+        const auto done = bring_about("data", Mode::closed);
+        return done ? std::string("closed") : to_text(done.error());
+    };
+    for (const fs::path& cover : {place, places.mount_root()}) {
+        ASSERT_EQ(::mount("scratch", cover.c_str(), "tmpfs", 0, nullptr), 0) << base::errno_text(errno);
+        EXPECT_TRUE(std::holds_alternative<model::Unknown>(seen("data")));
+        EXPECT_THAT(refused(), HasSubstr("`umount " + cover.string() + "`"));
+        ASSERT_EQ(::umount2(cover.c_str(), UMOUNT_NOFOLLOW), 0) << "it is still there";
+    }
+    const fs::path child = place / "x";
+    fs::create_directory(child);
+    ASSERT_EQ(::mount("scratch", child.c_str(), "tmpfs", 0, nullptr), 0) << base::errno_text(errno);
+    EXPECT_TRUE(std::holds_alternative<Present>(seen("data")));
+    EXPECT_THAT(refused(), HasSubstr("`umount " + child.string() + "`"));
+    ASSERT_EQ(::umount2(child.c_str(), UMOUNT_NOFOLLOW), 0);
+    ASSERT_TRUE(bring_about("data", Mode::closed));
+}
+
 // What libvirt does for every guest: a copy of all mounts, turned into slaves.
 TEST_P(MountOnKernel, ANamespaceThatFollowsIsReachedByUnmounting) {
     open_new("data");

@@ -268,6 +268,34 @@ TEST_F(MountDriver, WhatIsMountedThereByOthersIsForeignAndStays) {
     EXPECT_EQ(system->entries.size(), 1U);
 }
 
+TEST_F(MountDriver, OursBelowAMountOfOthersIsNeverTakenForAbsent) {
+    ASSERT_TRUE(bring_about("data"));
+    const int calls = system->calls;
+    for (const fs::path& cover : {places.mount_point("data"), places.mount_root(), places.mount_root().parent_path()}) {
+        system->entries.push_back({.source = "scratch", .device = 42, .target = cover, .type = "tmpfs"});
+        const auto named = AllOf(HasSubstr("scratch of type tmpfs"), HasSubstr("`umount " + cover.string() + "`"));
+        const model::Snapshot snapshot = driver->observe({{id("data")}}, {});
+        const auto* unknown = std::get_if<model::Unknown>(&snapshot.observations.at(id("data")));
+        ASSERT_NE(unknown, nullptr) << cover;
+        EXPECT_THAT(to_text(unknown->error), named);
+        EXPECT_THAT(snapshot.warnings, ::testing::IsEmpty()) << "the space of another file system";
+        for (const Mode mode : {Mode::closed, Mode::open}) {
+            const auto done = bring_about("data", mode);
+            ASSERT_FALSE(done) << cover;
+            EXPECT_THAT(to_text(done.error()), named);
+        }
+        spec.volumes[1].name = "another";  // ours has left the file
+        restart();
+        EXPECT_TRUE(
+            std::holds_alternative<model::Unknown>(driver->observe({{}, true}, {}).observations.at(id("data"))));
+        spec.volumes[1].name = "data";
+        restart();
+        system->entries.pop_back();
+    }
+    EXPECT_EQ(system->calls, calls) << "nothing was done to either";
+    EXPECT_TRUE(as_wanted("data"));
+}
+
 TEST_F(MountDriver, AVolumeThatIsMountedElsewhereIsNeverTakenForAbsent) {
     ASSERT_TRUE(bring_about("data"));
     system->entries.back().target = "/elsewhere/data";  // as when a link on the way is changed meanwhile
@@ -278,6 +306,19 @@ TEST_F(MountDriver, AVolumeThatIsMountedElsewhereIsNeverTakenForAbsent) {
     for (const Mode mode : {Mode::closed, Mode::open}) EXPECT_FALSE(bring_about("data", mode));
     system->entries.pop_back();
     EXPECT_TRUE(as_wanted("data", Mode::closed));
+}
+
+TEST_F(MountDriver, WhatIsMountedBelowAVolumeIsNamedAsWhatHoldsIt) {
+    ASSERT_TRUE(bring_about("data"));
+    const std::string place = places.mount_point("data") / "x";
+    system->entries.push_back({.source = "scratch", .device = 42, .target = place, .type = "tmpfs"});
+    EXPECT_TRUE(as_wanted("data")) << "it covers nothing";
+    const auto held = bring_about("data", Mode::closed);
+    ASSERT_FALSE(held);
+    EXPECT_THAT(to_text(held.error()),
+                AllOf(HasSubstr("scratch of type tmpfs, mounted on " + place), HasSubstr("`umount " + place + "`")));
+    system->entries.pop_back();
+    EXPECT_TRUE(bring_about("data", Mode::closed));
 }
 
 TEST_F(MountDriver, FilesBelowTheMountPointAreNotHidden) {
