@@ -43,10 +43,15 @@ bool concerns(const model::Change& change, std::string_view key) {
     return !change.path.empty() && change.path.front() == key;
 }
 
-const MountEntry* top(const std::vector<MountEntry>& entries, const fs::path& target) {
+bool lies_in(const fs::path& path, const fs::path& directory) {
+    return std::mismatch(directory.begin(), directory.end(), path.begin(), path.end()).first == directory.end();
+}
+
+/// The last one that was mounted over it, there or on the way to it: then it is out of reach.
+const MountEntry* cover_of(const std::vector<MountEntry>& entries, const MountEntry& mine) {
     const MountEntry* last = nullptr;
     for (const MountEntry& entry : entries)
-        if (entry.target == target) last = &entry;
+        if (&entry > &mine && lies_in(mine.target, entry.target)) last = &entry;
     return last;
 }
 
@@ -60,6 +65,18 @@ MountDriver::MountDriver(const driver::Setting& setting, std::shared_ptr<Api> ap
 std::span<const Kind> MountDriver::kinds() const {
     static constexpr std::array mine{Kind::mount};
     return mine;
+}
+
+std::string text_of(const MountEntry& entry) { return fmt::format("{} of type {}", entry.source, entry.type); }
+
+std::vector<MountEntry> mounts_below(const std::vector<MountEntry>& entries, const fs::path& target) {
+    std::vector<MountEntry> found;
+    for (const MountEntry& entry : entries)
+        if (entry.target == target)
+            found.clear();  // what was there before lies below this one
+        else if (lies_in(entry.target, target))
+            found.push_back(entry);
+    return found;
 }
 
 // --- what is wanted
@@ -128,18 +145,34 @@ model::Snapshot MountDriver::observe(const driver::Scope& scope, const driver::C
 Result<MountDriver::Seen> MountDriver::look(const std::string& volume, const std::vector<MountEntry>& entries) {
     auto mapping = api_->device_of(places_.mapped(volume));
     if (!mapping) return fail(mapping.error());
-    Seen seen{.entry = top(entries, places_.mount_point(volume)), .mapping = *mapping};
-    seen.ours = seen.entry != nullptr &&
-                (seen.entry->source == places_.mapped(volume) || (seen.mapping && seen.entry->device == *seen.mapping));
+    const fs::path target = places_.mount_point(volume);
+    Seen seen{.mapping = *mapping};
+    for (const MountEntry& entry : entries) {
+        if (entry.target != target) continue;
+        const bool ours = entry.source == places_.mapped(volume) || (seen.mapping && entry.device == *seen.mapping);
+        if (seen.ours && !ours) continue;
+        seen.entry = &entry;
+        seen.ours = ours;
+    }
     const std::optional<dev_t> below = seen.ours ? std::optional(seen.entry->device) : std::nullopt;
     for (const std::optional<dev_t>& device : {below, seen.mapping}) {
         const Result<bool> suspended = device ? api_->suspended(*device) : Result<bool>(false);
         if (!suspended) return fail(suspended.error());
         if (*suspended)
-            return fail({"look at", places_.mount_point(volume).string(), "the device below it is suspended",
+            return fail({"look at", target.string(), "the device below it is suspended",
                          fmt::format("`safectl apply` or `safectl close` resumes it; by hand, `dmsetup resume {}`",
                                      places_.mapping_name(volume))});
     }
+    const auto stray = std::ranges::find_if(
+        entries, [&](const MountEntry& entry) { return !seen.ours && seen.mapping && entry.device == *seen.mapping; });
+    if (stray != entries.end())
+        return fail({"look at", target.string(), fmt::format("the volume is mounted on {}", stray->target.string()),
+                     fmt::format("`umount {}`, and apply again", stray->target.string())});
+    if (const MountEntry* cover = seen.ours ? cover_of(entries, *seen.entry) : nullptr; cover != nullptr)
+        return fail({"look at", target.string(),
+                     fmt::format("the volume is mounted there, out of reach below {}, mounted on {}", text_of(*cover),
+                                 cover->target.string()),
+                     fmt::format("`umount {}`, and apply again", cover->target.string())});
     return seen;
 }
 
@@ -149,8 +182,7 @@ Observation MountDriver::observation(const std::string& volume, const std::vecto
     if (seen->entry == nullptr) return not_mounted(volume, *seen);
     if (!seen->ours)
         return model::Foreign{
-            fmt::format("{} of type {} is mounted on {}", seen->entry->source, seen->entry->type,
-                        places_.mount_point(volume).string()),
+            fmt::format("{} is mounted on {}", text_of(*seen->entry), places_.mount_point(volume).string()),
             fmt::format("if nobody needs it there, `umount {}`", places_.mount_point(volume).string())};
     return mounted(volume, *seen);
 }

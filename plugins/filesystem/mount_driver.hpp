@@ -26,6 +26,11 @@ inline constexpr std::string_view provisioned_key = "provisioned";
 inline constexpr std::string_view state_key = "state";  // only when there is something to say
 inline constexpr std::string_view elsewhere_key = "only-in-other-namespaces";
 
+[[nodiscard]] std::string text_of(const MountEntry& entry);  // "tmpfs of type tmpfs"
+/// Those inside of what is mounted at `target`.
+[[nodiscard]] std::vector<MountEntry> mounts_below(const std::vector<MountEntry>& entries,
+                                                   const std::filesystem::path& target);
+
 class MountDriver final : public driver::Driver {
  public:
     MountDriver(const driver::Setting& setting, std::shared_ptr<Api> api);
@@ -44,7 +49,7 @@ class MountDriver final : public driver::Driver {
  private:
     /// One volume's place among the mounts.
     struct Seen {
-        const MountEntry* entry = nullptr;            // what is on top of its mount point
+        const MountEntry* entry = nullptr;            // ours, or else what is on top of its mount point
         std::optional<dev_t> mapping = std::nullopt;  // the device that belongs there
         bool ours = false;
     };
@@ -53,6 +58,7 @@ class MountDriver final : public driver::Driver {
     [[nodiscard]] std::vector<Directory> directories(const std::string& volume) const;
 
     /// An Error while the device is suspended: nothing may be asked of the file system then, nor may it be unmounted.
+    /// And while others' mounts hide ours, or it is mounted in another place alone: it is out of our reach, not gone.
     base::Result<Seen> look(const std::string& volume, const std::vector<MountEntry>& entries);
     model::Observation observation(const std::string& volume, const std::vector<MountEntry>& entries);
     model::Observation mounted(const std::string& volume, const Seen& seen);
@@ -64,6 +70,7 @@ class MountDriver final : public driver::Driver {
     base::Result<void> put_on(const Volume& volume);
     base::Result<void> finish(const std::string& volume);
     base::Result<void> unmount(const std::string& volume, const driver::Context& context);
+    base::Result<void> nothing_below(const std::filesystem::path& target);
     base::Result<void> take_off(const std::string& volume, dev_t device, const driver::Context& context);
 
     driver::Places places_;

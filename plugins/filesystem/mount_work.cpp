@@ -136,12 +136,28 @@ Result<void> MountDriver::unmount(const std::string& volume, const driver::Conte
     return fail({"unmount", volume, "it is mounted again and again", "look for what mounts it"});
 }
 
+/// No process need hold what another mount lies on.
+Result<void> MountDriver::nothing_below(const fs::path& target) {
+    auto entries = api_->mounts();
+    if (!entries) return fail(entries.error());
+    std::vector<std::string> holders;
+    std::vector<std::string> places;
+    for (const MountEntry& below : mounts_below(*entries, target)) {
+        holders.push_back(fmt::format("{}, mounted on {}", text_of(below), below.target.string()));
+        places.insert(places.begin(), below.target.string());  // the uppermost first
+    }
+    if (holders.empty()) return {};
+    return fail({"unmount", target.string(), fmt::format("it is held by {}", fmt::join(holders, "; ")),
+                 fmt::format("`umount {}`, and apply again", fmt::join(places, " "))});
+}
+
 Result<void> MountDriver::take_off(const std::string& volume, dev_t device, const driver::Context& context) {
     const fs::path target = places_.mount_point(volume);
     for (int attempt = 0; attempt < busy_tries; ++attempt) {
         auto unmounted = api_->unmount(target);
         if (!unmounted) return fail(unmounted.error());
         if (*unmounted == Unmounted::done) return {};
+        if (auto free = nothing_below(target); !free) return free;
         auto holders = api_->holders(device);
         if (!holders) return fail(holders.error());
         if (!holders->empty())
@@ -152,7 +168,8 @@ Result<void> MountDriver::take_off(const std::string& volume, dev_t device, cons
             return fail({"unmount", target.string(), "interrupted", "apply again", Error::Kind::interrupted});
         std::this_thread::sleep_for(busy_pause);
     }
-    return fail({"unmount", target.string(), "it is busy, and no process, NFS client or mount namespace holds it",
+    return fail({"unmount", target.string(),
+                 "it is busy, and no process, NFS client, mount namespace or mount below it holds it",
                  "look at `losetup -a`, `swapon` and `exportfs`, and apply again"});
 }
 

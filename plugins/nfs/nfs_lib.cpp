@@ -16,6 +16,7 @@
 #include "plugins/nfs/nfs_api.hpp"
 #include "plugins/nfs/nfs_text.hpp"
 #include "plugins/nfs/read_packets.hpp"
+#include "reconciler/base/exportfs.hpp"
 #include "reconciler/base/file.hpp"
 #include "reconciler/base/file_descriptor.hpp"
 #include "reconciler/base/process.hpp"
@@ -200,13 +201,13 @@ class SystemApi final : public Api {
     Result<void> grant(const fs::path& path, const std::vector<std::string>& clients,
                        const std::string& options) override {
         std::vector<std::string> program{"exportfs", "-o", options};
-        for (const std::string& client : clients) program.push_back(client + ":" + path.string());
+        for (const std::string& client : clients) program.push_back(base::exportfs_argument(client, path.string()));
         return run(program, "export", fmt::format("{} to {}", path.string(), fmt::join(clients, ", ")));
     }
 
     Result<void> withdraw(const std::vector<Export>& exports) override {
         std::vector<std::string> program{"exportfs", "-u"};
-        for (const Export& one : exports) program.push_back(one.client + ":" + one.path.string());
+        for (const Export& one : exports) program.push_back(base::exportfs_argument(one.client, one.path.string()));
         return run(program, "withdraw the export of", exports.front().path.string());
     }
 

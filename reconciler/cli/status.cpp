@@ -59,6 +59,18 @@ std::string volume_text(const State& state, const std::string& volume) {
     return "closed";
 }
 
+/// Volumes that left the file are kept while the safe is open, and may be in the way of its being closed.
+ordered_json volumes_of(const specs::SafeSpec& spec, const State& state) {
+    ordered_json volumes = ordered_json::object();
+    for (const specs::VolumeSpec& volume : spec.volumes) volumes[volume.name] = volume_text(state, volume.name);
+    for (const auto& [id, seen] : state.planned.question.observed) {
+        const bool opens = id.kind == Kind::mount || id.kind == Kind::mapping || id.kind == Kind::session;
+        if (!opens || volumes.contains(id.name()) || std::holds_alternative<model::Absent>(seen)) continue;
+        volumes[id.name()] = "left out of the file: " + volume_text(state, id.name());
+    }
+    return volumes;
+}
+
 ordered_json json_of(const specs::SafeSpec& spec, const State& state) {
     ordered_json people = ordered_json::array();
     for (const intent::Session& session : state.intent.sessions)
@@ -70,8 +82,6 @@ ordered_json json_of(const specs::SafeSpec& spec, const State& state) {
     ordered_json vms = ordered_json::object();
     for (const auto& [id, seen] : state.planned.question.observed)
         if (id.kind == Kind::power) vms[id.name()] = state_text(id.kind, seen);
-    ordered_json volumes = ordered_json::object();
-    for (const specs::VolumeSpec& volume : spec.volumes) volumes[volume.name] = volume_text(state, volume.name);
     const model::Plan& plan = state.planned.plan;
     ordered_json json{{"version", 1},
                       {"kind", "status"},
@@ -82,10 +92,10 @@ ordered_json json_of(const specs::SafeSpec& spec, const State& state) {
                       {"tasks", std::move(tasks)},
                       {"logins_held", state.intent.hold && holds(*state.intent.hold, state.now)},
                       {"vms", std::move(vms)},
-                      {"volumes", std::move(volumes)},
+                      {"volumes", volumes_of(spec, state)},
                       {"steps_left", plan.steps.size()},
                       {"runnable", plan.runnable()},
-                      {"unknown", plan.unknown.size()},
+                      {"unknown", plan.unknown.size() + plan.blind.size()},
                       {"refusals", plan.refusals.size()}};
     if (const std::optional<intent::Lock>& lock = state.intent.lock)
         json["lock"] = {{"by", lock->by}, {"reason", lock->reason}, {"at", intent::to_text(lock->at)}};
@@ -103,7 +113,8 @@ void print_text(const ordered_json& json) {
         say("  person  {:<20} through {}\n", text(person["user"]), text(person["source"]));
     for (const ordered_json& task : json["tasks"])
         say("  task    {:<20} of {} until {}\n", text(task["name"]), text(task["owner"]), text(task["deadline"]));
-    for (const auto& [name, state] : json["volumes"].items()) say("  volume  {:<20} {}\n", name, text(state));
+    for (const auto& [name, state] : json["volumes"].items())
+        say("  volume  {:<20} {}\n", base::printable(name), text(state));
     for (const auto& [name, state] : json["vms"].items())
         say("  vm      {:<20} {}\n", base::printable(name), text(state));
     const auto count = [&](const char* key) { return json[key].get<std::size_t>(); };

@@ -6,11 +6,23 @@ namespace safe::driver {
 
 namespace fs = std::filesystem;
 
-Places::Places(std::string safe, fs::path state_dir, fs::path run_dir, fs::path mount_dir)
+namespace {
+
+/// The kernel lists mounts, and the NFS server exports, by what links on the way lead to. What is not there yet is made
+/// later, by that name.
+fs::path without_links(const fs::path& path) {
+    std::error_code error;
+    fs::path found = fs::weakly_canonical(path, error);
+    return error || found.empty() ? path : found;
+}
+
+}  // namespace
+
+Places::Places(std::string safe, fs::path state_dir, fs::path run_dir, const fs::path& mount_dir)
     : safe_(std::move(safe)),
       state_dir_(std::move(state_dir)),
       run_dir_(std::move(run_dir)),
-      mount_dir_(std::move(mount_dir)) {}
+      mount_root_(without_links(mount_dir / safe_)) {}
 
 fs::path Places::device(const specs::VolumeSpec& volume) const {
     if (volume.file) return volume.file->value.resolved;

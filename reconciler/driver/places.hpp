@@ -1,5 +1,6 @@
-// Where the parts of a safe meet on the hypervisor, so that plugins which never see each other agree: pure functions of
-// the safe's name and two directories. For safe atlas with the usual directories:
+// Where the parts of a safe meet on the hypervisor, so that plugins which never see each other agree: functions of the
+// safe's name and three directories, and of nothing else but links on the way to mounts, which are followed once, when
+// it is made (docs/decisions/0090). For safe atlas with the usual directories:
 //
 //   /run/safe/atlas/devices/<volume>       a link to the attached device; made by whoever attaches it (session)
 //   /dev/mapper/safe-atlas-<volume>        the opened volume (mapping)
@@ -23,7 +24,7 @@ class Places {
     /// `state_dir` is the safe's own (…/atlas) and lasts; the other roots are where such things usually are, and are
     /// other ones only in tests.
     Places(std::string safe, std::filesystem::path state_dir, std::filesystem::path run_dir = "/run/safe",
-           std::filesystem::path mount_dir = "/srv/safe");
+           const std::filesystem::path& mount_dir = "/srv/safe");
 
     [[nodiscard]] const std::string& safe() const { return safe_; }
     [[nodiscard]] const std::filesystem::path& state_dir() const { return state_dir_; }
@@ -35,7 +36,8 @@ class Places {
     [[nodiscard]] std::filesystem::path device_link(std::string_view volume) const;
     [[nodiscard]] std::string mapping_name(std::string_view volume) const;  // "safe-atlas-vault"
     [[nodiscard]] std::filesystem::path mapped(std::string_view volume) const;
-    [[nodiscard]] std::filesystem::path mount_root() const { return mount_dir_ / safe_; }
+    /// Without links.
+    [[nodiscard]] const std::filesystem::path& mount_root() const { return mount_root_; }
     [[nodiscard]] std::filesystem::path mount_point(std::string_view volume) const;
     /// The LUKS subsystem that marks a container as ours: "safe:atlas/vault".
     [[nodiscard]] std::string subsystem(std::string_view volume) const;
@@ -56,7 +58,7 @@ class Places {
     std::string safe_;
     std::filesystem::path state_dir_;
     std::filesystem::path run_dir_;
-    std::filesystem::path mount_dir_;
+    std::filesystem::path mount_root_;
 };
 
 }  // namespace safe::driver

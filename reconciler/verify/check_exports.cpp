@@ -5,6 +5,7 @@
 #include <array>
 #include <set>
 
+#include "reconciler/base/exportfs.hpp"
 #include "reconciler/verify/nfs.hpp"
 #include "reconciler/verify/scene.hpp"
 #include "reconciler/verify/text.hpp"
@@ -78,7 +79,7 @@ std::vector<Finding> check_exports(const Scene& scene) {
             lines.fault(std::string(place),
                         fmt::format("{} is exported to {}, {}", there.path, there.client,
                                     there.read_only ? "read-only" : "read-write"),
-                        fmt::format("exportfs -u {}:{}", there.client, there.path));
+                        "exportfs -u " + base::exportfs_argument(there.client, there.path));
         }
     }
     if (loaded && *loaded && read == 0)

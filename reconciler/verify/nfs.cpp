@@ -39,7 +39,9 @@ std::vector<Export> parse_exports(std::string_view text) {
             if (options.ends_with(')')) options.remove_suffix(1);
             const std::vector<std::string_view> parts = parts_of(options, ',');
             std::string client(word.substr(0, begin));
-            if (client.ends_with("/32")) client.resize(client.size() - 3);
+            // The kernel's table has a single address as a network of one.
+            const std::string_view one = client.find(':') == std::string::npos ? "/32" : "/128";
+            if (client.ends_with(one)) client.resize(client.size() - one.size());
             const auto says = [&](std::string_view option) { return std::ranges::find(parts, option) != parts.end(); };
             exports.push_back({path, client.empty() ? "*" : client, says("ro"), says("v4root")});
         }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct MemoryWorld {
     std::map<model::ResourceId, base::Error> unreadable;          // looking at these fails
     std::map<model::ResourceId, model::ResourceId> hidden_until;  // deferred until the other thing is there
     std::map<model::ResourceId, int> silent_for;                  // ... and for so many looks after it came
+    std::optional<base::Error> unlisted = std::nullopt;           // what nobody declared cannot be looked for
     std::set<model::ResourceId> foreign;
     std::set<model::ResourceId> failing;                // apply on these fails
     std::set<model::ResourceId> lying;                  // apply on these does nothing and says it did
@@ -56,7 +58,8 @@ class MemoryDriver final : public driver::Driver {
         const std::lock_guard lock(world_.mutex);
         model::Snapshot snapshot;
         for (const model::ResourceId& id : scope.ids) snapshot.observations.emplace(id, see(id));
-        if (scope.enumerate)
+        if (scope.enumerate) snapshot.enumeration_failed = world_.unlisted;
+        if (scope.enumerate && !world_.unlisted)
             for (const auto& [id, thing] : world_.things)
                 if (std::ranges::find(kinds_, id.kind) != kinds_.end()) snapshot.observations.emplace(id, see(id));
         return snapshot;

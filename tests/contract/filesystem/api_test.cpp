@@ -122,6 +122,20 @@ TEST_P(FilesystemApi, WhatLiesInItIsThereOnlyWhileItIsMounted) {
     EXPECT_TRUE(fs::exists(target / "note"));
 }
 
+TEST_P(FilesystemApi, WhatAnotherMountLiesOnIsBusy) {
+    make();
+    mount();
+    const fs::path child = target / "child";
+    fs::create_directory(child);
+    if (auto* fake = dynamic_cast<test::FakeSystem*>(api.get()); fake != nullptr)
+        fake->entries.push_back({.source = "scratch", .device = 42, .target = child, .type = "tmpfs"});
+    else
+        ASSERT_EQ(::mount("scratch", child.c_str(), "tmpfs", 0, nullptr), 0) << base::errno_text(errno);
+    EXPECT_EQ(api->unmount(target).value(), Unmounted::busy);
+    ASSERT_EQ(api->unmount(child).value(), Unmounted::done);
+    EXPECT_EQ(api->unmount(target).value(), Unmounted::done);
+}
+
 TEST_P(FilesystemApi, GatheringTwiceIsOnce) {
     for (int i = 0; i < 2; ++i) ASSERT_TRUE(api->gather(target));
     EXPECT_TRUE(there()->peer_group);

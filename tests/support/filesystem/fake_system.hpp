@@ -129,7 +129,10 @@ class FakeSystem final : public filesystem::Api {
         const auto last = std::find_if(entries.rbegin(), entries.rend(),
                                        [&](const MountEntry& entry) { return entry.target == target; });
         if (last == entries.rend()) return base::fail({"unmount", target.string(), "Invalid argument", "look"});
-        if (!held[last->device].empty()) return filesystem::Unmounted::busy;
+        const bool below = std::ranges::any_of(entries, [&](const MountEntry& entry) {
+            return entry.target != target && entry.target.string().starts_with(target.string() + "/");
+        });
+        if (below || !held[last->device].empty()) return filesystem::Unmounted::busy;
         move_all(target, on_shelf(last->device));
         entries.erase(std::next(last).base());
         return filesystem::Unmounted::done;

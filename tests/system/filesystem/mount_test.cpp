@@ -170,6 +170,32 @@ TEST_P(MountOnKernel, ANewVolumeIsMadeUsedClosedAndOpenedAgain) {
     EXPECT_EQ(root.st_mode & 07777U, 0750U);
 }
 
+// mountinfo has resolved paths.
+TEST_P(MountOnKernel, PlacesBehindALinkAreSeenAndTakenAway) {
+    fs::create_directories(directory.path() / "elsewhere");
+    fs::create_directory_symlink("elsewhere", directory.path() / "srv");
+    places = driver::Places(safe, directory.path() / "state", directory.path() / "run", directory.path() / "srv");
+    restart();
+    open_new("data");
+    EXPECT_TRUE(fs::exists(directory.path() / "srv" / safe / "data" / "lost+found"));
+    // As the next command finds it, when what the link leads to has been made.
+    places = driver::Places(safe, directory.path() / "state", directory.path() / "run", directory.path() / "srv");
+    restart();
+    EXPECT_TRUE(std::holds_alternative<Present>(seen("data")));
+    // The link is changed meanwhile.
+    const driver::Places before = places;
+    places = driver::Places(safe, directory.path() / "state", directory.path() / "run", directory.path() / "other");
+    restart();
+    const auto astray = bring_about("data", Mode::closed);
+    ASSERT_FALSE(astray);
+    EXPECT_THAT(to_text(astray.error()), HasSubstr("`umount " + before.mount_point("data").string() + "`"));
+    places = before;
+    restart();
+    const auto closed = bring_about("data", Mode::closed);
+    ASSERT_TRUE(closed) << to_text(closed.error());
+    EXPECT_FALSE(fs::exists(directory.path() / "srv" / safe / "data" / "lost+found"));
+}
+
 TEST_P(MountOnKernel, TheVaultHasItsRooms) {
     open_new("vault");
     struct stat status{};
@@ -277,6 +303,28 @@ TEST_P(MountOnKernel, WhoHoldsItIsNamedByProcess) {
     held_by([&] { return ::chdir(place.c_str()) == 0; });
     held_by([&] { return ::chroot(place.c_str()) == 0; });
     EXPECT_TRUE(bring_about("data", Mode::closed));
+}
+
+TEST_P(MountOnKernel, MountsOfOthersOverItAndBelowItAreNamed) {
+    open_new("data");
+    const fs::path place = places.mount_point("data");
+    const auto refused = [&] {
+        const auto done = bring_about("data", Mode::closed);
+        return done ? std::string("closed") : to_text(done.error());
+    };
+    for (const fs::path& cover : {place, places.mount_root()}) {
+        ASSERT_EQ(::mount("scratch", cover.c_str(), "tmpfs", 0, nullptr), 0) << base::errno_text(errno);
+        EXPECT_TRUE(std::holds_alternative<model::Unknown>(seen("data")));
+        EXPECT_THAT(refused(), HasSubstr("`umount " + cover.string() + "`"));
+        ASSERT_EQ(::umount2(cover.c_str(), UMOUNT_NOFOLLOW), 0) << "it is still there";
+    }
+    const fs::path child = place / "x";
+    fs::create_directory(child);
+    ASSERT_EQ(::mount("scratch", child.c_str(), "tmpfs", 0, nullptr), 0) << base::errno_text(errno);
+    EXPECT_TRUE(std::holds_alternative<Present>(seen("data")));
+    EXPECT_THAT(refused(), HasSubstr("`umount " + child.string() + "`"));
+    ASSERT_EQ(::umount2(child.c_str(), UMOUNT_NOFOLLOW), 0);
+    ASSERT_TRUE(bring_about("data", Mode::closed));
 }
 
 // What libvirt does for every guest: a copy of all mounts, turned into slaves.

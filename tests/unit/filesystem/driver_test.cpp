@@ -268,6 +268,59 @@ TEST_F(MountDriver, WhatIsMountedThereByOthersIsForeignAndStays) {
     EXPECT_EQ(system->entries.size(), 1U);
 }
 
+TEST_F(MountDriver, OursBelowAMountOfOthersIsNeverTakenForAbsent) {
+    ASSERT_TRUE(bring_about("data"));
+    const int calls = system->calls;
+    for (const fs::path& cover : {places.mount_point("data"), places.mount_root(), places.mount_root().parent_path()}) {
+        system->entries.push_back({.source = "scratch", .device = 42, .target = cover, .type = "tmpfs"});
+        const auto named = AllOf(HasSubstr("scratch of type tmpfs"), HasSubstr("`umount " + cover.string() + "`"));
+        const model::Snapshot snapshot = driver->observe({{id("data")}}, {});
+        const auto* unknown = std::get_if<model::Unknown>(&snapshot.observations.at(id("data")));
+        ASSERT_NE(unknown, nullptr) << cover;
+        EXPECT_THAT(to_text(unknown->error), named);
+        EXPECT_THAT(snapshot.warnings, ::testing::IsEmpty()) << "the space of another file system";
+        for (const Mode mode : {Mode::closed, Mode::open}) {
+            const auto done = bring_about("data", mode);
+            ASSERT_FALSE(done) << cover;
+            EXPECT_THAT(to_text(done.error()), named);
+        }
+        spec.volumes[1].name = "another";  // ours has left the file
+        restart();
+        EXPECT_TRUE(
+            std::holds_alternative<model::Unknown>(driver->observe({{}, true}, {}).observations.at(id("data"))));
+        spec.volumes[1].name = "data";
+        restart();
+        system->entries.pop_back();
+    }
+    EXPECT_EQ(system->calls, calls) << "nothing was done to either";
+    EXPECT_TRUE(as_wanted("data"));
+}
+
+TEST_F(MountDriver, AVolumeThatIsMountedElsewhereIsNeverTakenForAbsent) {
+    ASSERT_TRUE(bring_about("data"));
+    system->entries.back().target = "/elsewhere/data";  // as when a link on the way is changed meanwhile
+    const model::Observation now = seen("data");
+    const auto* unknown = std::get_if<model::Unknown>(&now);
+    ASSERT_NE(unknown, nullptr);
+    EXPECT_THAT(to_text(unknown->error), HasSubstr("`umount /elsewhere/data`"));
+    for (const Mode mode : {Mode::closed, Mode::open}) EXPECT_FALSE(bring_about("data", mode));
+    system->entries.pop_back();
+    EXPECT_TRUE(as_wanted("data", Mode::closed));
+}
+
+TEST_F(MountDriver, WhatIsMountedBelowAVolumeIsNamedAsWhatHoldsIt) {
+    ASSERT_TRUE(bring_about("data"));
+    const std::string place = places.mount_point("data") / "x";
+    system->entries.push_back({.source = "scratch", .device = 42, .target = place, .type = "tmpfs"});
+    EXPECT_TRUE(as_wanted("data")) << "it covers nothing";
+    const auto held = bring_about("data", Mode::closed);
+    ASSERT_FALSE(held);
+    EXPECT_THAT(to_text(held.error()),
+                AllOf(HasSubstr("scratch of type tmpfs, mounted on " + place), HasSubstr("`umount " + place + "`")));
+    system->entries.pop_back();
+    EXPECT_TRUE(bring_about("data", Mode::closed));
+}
+
 TEST_F(MountDriver, FilesBelowTheMountPointAreNotHidden) {
     fs::create_directories(places.mount_point("data"));
     std::ofstream(places.mount_point("data") / "written-while-closed") << "in clear";
@@ -413,6 +466,21 @@ TEST_F(MountDriver, ItsStepsReadWell) {
     const auto gone = driver->classify(model::Action::remove, wanted("data", Mode::closed), seen("data"), {});
     EXPECT_EQ(gone.verb, "unmount");
     EXPECT_EQ(gone.summary, "ext4");
+}
+
+TEST(PlacesOfMounts, AreWhereALinkOnTheWayLeadsTo) {
+    const ::safe::testing::TemporaryDirectory directory;
+    const fs::path real = fs::canonical(directory.path());
+    const auto root = [&](const fs::path& mount_dir) {
+        return driver::Places("atlas", "/state", "/run/safe", mount_dir).mount_root();
+    };
+    EXPECT_EQ(root(real / "none" / "yet"), real / "none" / "yet" / "atlas") << "made later";
+    fs::create_directories(real / "volumes" / "safe");
+    fs::create_directory_symlink("volumes", real / "srv");
+    EXPECT_EQ(root(real / "srv" / "safe"), real / "volumes" / "safe" / "atlas");
+    EXPECT_EQ(root(real / "srv" / "later"), real / "volumes" / "later" / "atlas");
+    fs::create_directory_symlink(real / "nowhere", real / "dangling");
+    EXPECT_EQ(root(real / "dangling"), real / "dangling" / "atlas") << "nothing can be mounted there";
 }
 
 TEST(NeverUsed, WhatCannotBeToldCountsAsUsed) {

@@ -3,6 +3,7 @@
 #include <sys/sysmacros.h>
 
 #include "plugins/nfs/nfs_text.hpp"
+#include "reconciler/base/exportfs.hpp"
 
 namespace safe::nfs {
 namespace {
@@ -31,6 +32,19 @@ TEST(NfsText, ALineThatIsNotUnderstoodIsAnErrorAndNotNothing) {
     EXPECT_TRUE(parse_exports("", "etab")->empty());
     for (const char* text : {"/srv/x", "/srv/x\t10.0.0.1", "srv\t10.0.0.1(rw)", "/srv/x\t(rw)", "/srv/x\t10.0.0.1(rw"})
         EXPECT_FALSE(parse_exports(text, "etab")) << text;
+}
+
+// What exportfs 2.6.2 takes for each line that its own etab then has; `exportfs -u fd00::1:/x` is "Invalid export
+// syntax", and a single address with "/128" is not found.
+TEST(NfsText, ExportfsTakesIpv6InBrackets) {
+    for (const auto& [client, argument] :
+         std::vector<std::pair<std::string, std::string>>{{"2001:db8::/32", "[2001:db8::]/32:/srv/x"},
+                                                          {"fd00::1", "[fd00::1]:/srv/x"},
+                                                          {"10.77.0.20", "10.77.0.20:/srv/x"},
+                                                          {"10.2.0.0/255.255.0.0", "10.2.0.0/255.255.0.0:/srv/x"},
+                                                          {"*.example.org", "*.example.org:/srv/x"},
+                                                          {"*", "*:/srv/x"}})
+        EXPECT_EQ(base::exportfs_argument(client, "/srv/x"), argument);
 }
 
 TEST(NfsText, PathsKeptForFileHandles) {

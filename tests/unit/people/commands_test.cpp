@@ -17,6 +17,32 @@ TEST_F(PeoplesCommands, ALockIsKeptAndShownAndASecondOneDoesNotReplaceIt) {
     EXPECT_THAT(safectl({"status"}).out, HasSubstr("locked by root"));
 }
 
+TEST_F(PeoplesCommands, StatusShowsVolumesThatLeftTheFileForTheyMayBeOpen) {
+    while_open_.push_back({.id = session});
+    world_.things[model::make_id(model::Kind::mount, "old")] = {};
+    world_.things[model::make_id(model::Kind::mapping, "older")] = {};
+    const model::ResourceId unseen = model::make_id(model::Kind::mapping, "oldest");
+    world_.things[unseen] = {};
+    world_.unreadable[unseen] = {"look at", "oldest", "no answer"};
+    const nlohmann::json expected{{"vault", "closed"},
+                                  {"old", "left out of the file: mounted"},
+                                  {"older", "left out of the file: unlocked, not mounted"},
+                                  {"oldest", "left out of the file: unknown: no answer"}};
+    EXPECT_EQ(nlohmann::json::parse(safectl({"status", "--format", "json"}).out)["volumes"], expected);
+    EXPECT_THAT(safectl({"status"}).out, HasSubstr("left out of the file: mounted"));
+}
+
+TEST_F(PeoplesCommands, StatusIsNotDoneWhereVolumesCannotBeListed) {
+    const auto unknown = [&] {
+        return nlohmann::json::parse(safectl({"status", "--format", "json"}).out)["unknown"].get<int>();
+    };
+    EXPECT_EQ(unknown(), 0);
+    EXPECT_THAT(safectl({"status"}).out, HasSubstr("nothing left to do"));
+    world_.unlisted = {"list", "what is mounted", "no /proc", "mount it"};
+    EXPECT_EQ(unknown(), 1);
+    EXPECT_THAT(safectl({"status"}).out, Not(HasSubstr("nothing left to do")));
+}
+
 TEST_F(PeoplesCommands, AReasonIsOneLineOfWords) {
     for (const std::string& reason : {std::string("a\x1b[2J"), std::string("a\nb"), std::string(501, 'a'),
                                       std::string("caf\xe9"), std::string("\u202Ereversed")})

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "specs/identity.hpp"
 #include "tests/unit/verify/closed_fixture.hpp"
 
@@ -234,6 +236,20 @@ TEST_F(Closed, AnExportOfOurPathInEitherTable) {
             << table;
         other.write(table, "# /srv/safe/atlas/data\t198.51.100.1(rw,sync)\n");
         EXPECT_THAT(complaints(verify(other.system(), spec, places, model::Mode::closed)), IsEmpty()) << table;
+    }
+}
+
+TEST_F(Closed, AnExportToIpv6IsNamedAsExportfsTakesIt) {
+    for (const auto& [client, argument] :
+         std::vector<std::pair<std::string, std::string>>{{"2001:db8::/32", "[2001:db8::]/32"},
+                                                          {"fd00::1", "[fd00::1]"},
+                                                          {"fd00::1/128", "[fd00::1]"},
+                                                          {"10.77.0.99/32", "10.77.0.99"}}) {
+        host.write("/var/lib/nfs/etab", "/srv/safe/atlas/data\t" + client + "(rw,sync)\n");
+        const std::vector<Finding> findings = look().findings;
+        const auto fault = std::ranges::find(findings, Verdict::fault, &Finding::verdict);
+        ASSERT_NE(fault, findings.end()) << client;
+        EXPECT_EQ(fault->advice, "exportfs -u " + argument + ":/srv/safe/atlas/data") << client;
     }
 }
 
