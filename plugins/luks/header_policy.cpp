@@ -52,7 +52,7 @@ class Judge {
         parts();
         config();
         segment();
-        for (const auto& [name, slot] : object_in(metadata_, "keyslots").items()) keyslot(name, slot);
+        keyslots();
         digest();
         tokens();
         return std::move(faults_);
@@ -118,6 +118,14 @@ class Judge {
             require(false, fmt::format("has a null cipher for {}: it would be written in clear", what));
         else
             require(one_of(cipher, ciphers), fmt::format("has the cipher {:?} for {}", cipher, what));
+    }
+
+    void keyslots() {
+        const Json& slots = object_in(metadata_, "keyslots");
+        // Each is compared with all before it: more than the format has are not looked at one by one.
+        require(slots.size() <= slot_limit, "has too many keyslots");
+        if (slots.size() > slot_limit) return;
+        for (const auto& [name, slot] : slots.items()) keyslot(name, slot);
     }
 
     void keyslot(const std::string& name, const Json& slot) {

@@ -1,4 +1,5 @@
 // Headers as bytes and as meaning, without libcryptsetup: what is read, what is believed, and what the policy says.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -85,6 +86,53 @@ TEST(HeaderImage, MetadataThatTwoParsersCouldReadDifferentlyIsRefused) {
         EXPECT_EQ(copies.primary_fault.find("checksum"), std::string::npos) << "the metadata is what is refused";
     }
     EXPECT_TRUE(read(with_metadata(sample_header(), sound)).header) << "the forger's checksums are right";
+}
+
+/// {"0":0,"1":0,…}
+std::string object_of(std::size_t keys) {
+    std::string object = "{";
+    for (std::size_t i = 0; i < keys; ++i) object += fmt::format("{}\"{:x}\":0", i == 0 ? "" : ",", i);
+    return object + "}";
+}
+
+TEST(HeaderImage, MetadataThatIsMadeToKeepUsBusyIsGivenUp) {
+    Header large = sample_header();
+    large.copy_size = 4 * luks::mebibyte;
+    const auto fault_of = [&](const std::string& metadata) {
+        const Copies copies = read(with_metadata(large, metadata));
+        return copies.header ? std::string() : copies.primary_fault;
+    };
+    EXPECT_EQ(fault_of(object_of(400'000)), "its metadata has more than 65536 values");
+    std::string array = "{\"a\":[0";
+    for (int i = 0; i < 2'000'000; ++i) array += ",0";
+    EXPECT_EQ(fault_of(array + "]}"), "its metadata has more than 65536 values");
+    const std::string open(1'000'000, '[');
+    const std::string close(1'000'000, ']');
+    EXPECT_EQ(fault_of("{\"a\":" + open + close + "}"), "its metadata is nested more than 32 deep");
+    EXPECT_EQ(fault_of("{\"a\":{\"b\":0,\"b\":0}}"), "its metadata has a key twice");
+}
+
+TEST(HeaderImage, WhatAnotherToolMayHavePutIntoATokenIsRead) {
+    Header large = sample_header();
+    large.copy_size = 4 * luks::mebibyte;
+    large.metadata["config"]["json_size"] = std::to_string(large.copy_size - luks::binary_size);
+    large.metadata["config"]["keyslots_size"] = "8388608";
+    large.metadata["keyslots"]["0"]["area"]["offset"] = std::to_string(2 * large.copy_size);
+    Json& token = large.metadata["tokens"]["9"] = {{"type", "another"}, {"keyslots", Json::array()}};
+    token["many"] = Json::parse(object_of(4096));
+    token["bytes"] = std::vector<int>(4096, 255);
+    for (int depth = 0; depth < 28; ++depth) token["deep"] = Json::array({token["deep"]});
+    const Copies copies = read(luks::render_both(large).value());
+    ASSERT_TRUE(copies.sound()) << copies.primary_fault;
+    EXPECT_EQ(copies.header->metadata, large.metadata);
+    EXPECT_TRUE(luks::faults_of(*copies.header).empty()) << luks::faults_of(*copies.header).front();
+}
+
+TEST(HeaderPolicy, KeyslotsByTheThousandAreOneFaultAndNotOneAPair) {
+    Header header = sample_header();
+    for (int slot = 1; slot < 2000; ++slot)
+        header.metadata["keyslots"][std::to_string(slot)] = header.metadata["keyslots"]["0"];
+    EXPECT_LT(luks::faults_of(header).size(), 5U);
 }
 
 TEST(HeaderPolicy, NoHostileNumberGetsThrough) {
