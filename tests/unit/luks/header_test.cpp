@@ -135,6 +135,22 @@ TEST(HeaderPolicy, KeyslotsByTheThousandAreOneFaultAndNotOneAPair) {
     EXPECT_LT(luks::faults_of(header).size(), 5U);
 }
 
+TEST(HeaderPolicy, AKeyslotHasOneOwner) {
+    const auto faults = [](const Json& token) {
+        Header header = sample_header();  // alice in slot 0
+        header.metadata["tokens"]["9"] = token;
+        return luks::faults_of(header);
+    };
+    EXPECT_FALSE(faults(luks::user_token("zoe", 1, {0})).empty()) << "revoking zoe would take alice's key";
+    EXPECT_FALSE(faults(luks::user_token("alice", 2, {0})).empty());
+    EXPECT_FALSE(faults({{"type", "safe-user"}, {"keyslots", {"0"}}}).empty()) << "whoever's it is";
+    EXPECT_TRUE(faults({{"type", "another"}, {"keyslots", {"0"}}}).empty()) << "which says nothing of owners";
+    EXPECT_TRUE(faults(luks::user_token("zoe", 1, {})).empty()) << "unfinished";
+    Header header = sample_header();
+    header.metadata["tokens"]["1"] = luks::user_token("alice", 1, {0, 0});
+    EXPECT_FALSE(luks::faults_of(header).empty());
+}
+
 TEST(HeaderPolicy, NoHostileNumberGetsThrough) {
     const auto refused = [](const std::function<void(Json&)>& change) {
         Header header = sample_header();
