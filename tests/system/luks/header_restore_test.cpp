@@ -2,6 +2,7 @@
 // behind; and restoring, killed at every point.
 #include <gmock/gmock.h>
 
+#include "plugins/luks/keyslot_areas.hpp"
 #include "reconciler/applying/lock_file.hpp"
 #include "tests/support/kill_point.hpp"
 #include "tests/system/luks/header_commands.hpp"
@@ -88,6 +89,36 @@ TEST_F(HeaderCommands, BackedUpToANewFileOfRootsAndRestoredFromIt) {
     beta.format_vault();
     std::ofstream(world.folder.path() / "betas") << beta.header().take()->image;
     EXPECT_EQ(refused(world.folder.path() / "betas"), 4) << "another mark";
+}
+
+TEST_F(HeaderCommands, AnOlderBackupThatIsRestoredDoesNotTakeAwayTheOnlyCopyOfTheNewestKey) {
+    enrol_bob();
+    const auto before_bob = world.header().store().backups();
+    ASSERT_FALSE(before_bob.empty());
+    world.scribble("vault", 0, std::string(9 * luks::mebibyte, '\0'));
+    ASSERT_TRUE(bobs_key_is_kept());
+    const std::vector<std::string> line{"restore", "vault", "--from", before_bob.back().second, "--user", "alice"};
+    const Said restored = safectl(line, alices_password);
+    ASSERT_EQ(restored.code, 0) << restored.err;
+    ASSERT_FALSE(luks::object_in(header_now().metadata, "keyslots").contains("1"));
+    EXPECT_TRUE(bobs_key_is_kept());
+    const auto kept = world.header().store().backups();
+    EXPECT_EQ(kept.size(), before_bob.size() + 1) << "none twice";
+}
+
+TEST_F(HeaderCommands, AHeaderThatIsAcceptedWithoutAKeyslotDoesNotTakeAwayTheOnlyCopyOfIt) {
+    const luks::Header without = header_now();
+    enrol_bob();
+    luks::Header poorer = header_now();
+    for (const char* part : {"keyslots", "tokens", "digests"}) poorer.metadata[part] = without.metadata.at(part);
+    const auto [from, to] = luks::areas_of(header_now()).back();
+    ++poorer.sequence;
+    world.forge("vault", poorer);
+    world.scribble("vault", from, std::string(to - from, 'x'));
+    const Said accepted = safectl({"accept", "vault", "--user", "alice"}, alices_password);
+    ASSERT_EQ(accepted.code, 0) << accepted.err;
+    EXPECT_THAT(accepted.out, HasSubstr("keyslot 1 is gone"));
+    EXPECT_TRUE(bobs_key_is_kept());
 }
 
 TEST_F(HeaderCommands, NotUnderAnOpenVolumeHoweverItIsCalledNotWhileAnotherIsAtWorkNotForAStranger) {
