@@ -187,7 +187,7 @@ class LuksHeaderCare final : public members::HeaderCare {
         if (copy && !*record && !*pending) return store.kept_file();
         for (const std::optional<Record>* known : {&*record, &*pending})
             if (copy && *known && differences(copy->header, **known).empty()) return store.kept_file();
-        const std::vector<HeaderStore::Numbered> backups = store.backups();
+        const std::vector<HeaderStore::Numbered> backups = store.backups_on_record();
         if (backups.empty())
             return refuse("restore", "nothing that could be written back is kept of it", "name a file: --from FILE");
         told.push_back(fmt::format("{} cannot be used: {}", store.kept_file().string(),

@@ -200,6 +200,11 @@ void choose(Copies& copies, std::optional<Header> primary, std::optional<Header>
 
 }  // namespace
 
+std::string claimed_uuid(std::string_view image) {
+    if (image.size() < binary_size || !image.starts_with(primary_magic)) return {};
+    return text_at(image, uuid_at, uuid_size);
+}
+
 Result<Copies> read_copies(const Reader& read) {
     Copies copies;
     const Result<std::string> first = read(0, binary_size);

@@ -230,6 +230,43 @@ TEST(Record, ADamagedOneIsAnErrorAndNeverNone) {
     EXPECT_FALSE(store.record());
 }
 
+TEST(Backups, WhatWasJustWrittenStaysAndAFormerVolumesCountForThemselves) {
+    const testing::TemporaryDirectory folder;
+    const luks::HeaderStore store(folder.path());
+    const auto back_up = [&](char uuid, std::uint64_t sequence) {
+        Header header = sample_header();
+        header.uuid[0] = uuid;
+        header.sequence = sequence;
+        ASSERT_TRUE(store.back_up(luks::render_both(header).value(), sequence));
+    };
+    const auto there = [&](std::uint64_t sequence) {
+        return std::filesystem::exists(folder.path() / fmt::format("backup-{}.img", sequence));
+    };
+    for (std::uint64_t sequence = 50; sequence < 58; ++sequence) back_up('f', sequence);
+    EXPECT_EQ(store.best_copy().filename(), "backup-57.img") << "nothing is on record";
+    for (std::uint64_t sequence = 7; sequence < 20; ++sequence) {
+        back_up('0', sequence);
+        EXPECT_TRUE(there(sequence)) << sequence;
+    }
+    EXPECT_FALSE(there(11)) << "eight are kept";
+    EXPECT_TRUE(there(12));
+    EXPECT_TRUE(there(50) && there(57)) << "another's do not make room for it";
+    for (std::uint64_t sequence = 2; sequence < 5; ++sequence) back_up('0', sequence);
+    EXPECT_TRUE(there(2) && there(3) && there(4)) << "whatever its sequence, nor is it gone with the next";
+    EXPECT_TRUE(there(12) && there(19)) << "somebody may have put an old header there";
+
+    ASSERT_TRUE(store.announce(luks::record_of(sample_header(), std::nullopt)));
+    EXPECT_EQ(store.best_copy().filename(), "backup-19.img") << "of the volume that will be on record";
+    ASSERT_TRUE(store.commit());
+    EXPECT_EQ(store.best_copy().filename(), "backup-19.img");
+    Header other = sample_header();
+    other.uuid[0] = 'f';
+    ASSERT_TRUE(store.keep(luks::render_both(other).value()));
+    EXPECT_EQ(store.best_copy().filename(), "backup-19.img") << "another volume's header.img is no better";
+    ASSERT_TRUE(store.keep(luks::render_both(sample_header()).value()));
+    EXPECT_EQ(store.best_copy().filename(), "header.img");
+}
+
 TEST(Revocation, WhatMustStayIsCountedByTokenAndByRecord) {
     Header header = sample_header();  // alice in slot 0
     luks::Record record = luks::record_of(header, std::nullopt);
