@@ -54,6 +54,8 @@ struct Ground {
 /// The slots of a member, of the newest generation first.
 [[nodiscard]] std::vector<int> slots_of(const Header& header, std::string_view user);
 [[nodiscard]] std::vector<int> all_slots(const Header& header);
+/// Those that no member's token names.
+[[nodiscard]] std::vector<int> unnamed_slots(const Header& header);
 
 /// The failure of a key, said so that a person knows what to do.
 [[nodiscard]] base::Error explain(const Failure& failure, const std::string& object, const std::string& whose);

@@ -84,6 +84,13 @@ std::vector<int> all_slots(const Header& header) {
     return slots;
 }
 
+std::vector<int> unnamed_slots(const Header& header) {
+    std::vector<int> slots = all_slots(header);
+    for (const UserToken& token : user_tokens(header))
+        for (const int named : token.slots) std::erase(slots, named);
+    return slots;
+}
+
 base::Error explain(const Failure& failure, const std::string& object, const std::string& whose) {
     base::Error error = failure.error;
     error.object = object;

@@ -106,7 +106,7 @@ class LuksHeaderCare final : public members::HeaderCare {
         else
             for (const std::string& difference : differences(taken->header, **record))
                 told.push_back("changed since it was recorded: " + difference);
-        tell_members(taken->header, told);
+        tell_members(taken->header, *record, told);
         return claim(*taken, std::move(told), [header = header_, taken = *taken]() -> Result<std::string> {
             if (Result<void> accepted = header.accept(taken); !accepted) return base::fail(accepted.error());
             return fmt::format("the header of {} is on record as it is on the device, sequence {}", header.volume(),
@@ -187,7 +187,7 @@ class LuksHeaderCare final : public members::HeaderCare {
         if (copy && !*record && !*pending) return store.kept_file();
         for (const std::optional<Record>* known : {&*record, &*pending})
             if (copy && *known && differences(copy->header, **known).empty()) return store.kept_file();
-        const std::vector<HeaderStore::Numbered> backups = store.backups();
+        const std::vector<HeaderStore::Numbered> backups = store.backups_on_record();
         if (backups.empty())
             return refuse("restore", "nothing that could be written back is kept of it", "name a file: --from FILE");
         told.push_back(fmt::format("{} cannot be used: {}", store.kept_file().string(),
@@ -195,9 +195,9 @@ class LuksHeaderCare final : public members::HeaderCare {
         return backups.back().second;
     }
 
-    void tell_members(const Header& header, std::vector<std::string>& told) const {
+    void tell_members(const Header& header, const std::optional<Record>& known, std::vector<std::string>& told) const {
         if (!ground_.is_vault(volume_)) return;
-        told.push_back(keyslots_in_words(header));
+        told.push_back(keyslots_in_words(header, known));
         std::vector<std::string> gone;
         for (const UserToken& token : user_tokens(header)) {
             const bool declared = std::ranges::find(ground_.setting.spec.users, token.user, &specs::UserSpec::name) !=
@@ -223,7 +223,7 @@ class LuksHeaderCare final : public members::HeaderCare {
         } else {
             told.emplace_back("this hypervisor has no record to compare it with");
         }
-        tell_members(backup.header, told);
+        tell_members(backup.header, *record, told);
         return {};
     }
 
@@ -270,7 +270,7 @@ class LuksHeaderCare final : public members::HeaderCare {
     }
 
     [[nodiscard]] static Result<std::optional<Trial>> trial_on(const Taken& taken, const std::string& vault) {
-        Result<VaultHeader> header = vault_header_of(taken.header, vault);
+        Result<VaultHeader> header = vault_header_of(taken, vault);
         if (!header) return base::fail(header.error());
         return Result<std::optional<Trial>>(Trial{taken, *std::move(header)});
     }

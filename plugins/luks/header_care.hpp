@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "plugins/luks/luks_api.hpp"
@@ -23,8 +25,8 @@ class VolumeHeader;
 
 /// header_list.cpp
 [[nodiscard]] std::vector<members::SeenHeader> list_headers(const VolumeHeader& header);
-/// "keyslots in it: alice (0), bob (1), nobody we know (2)"
-[[nodiscard]] std::string keyslots_in_words(const Header& header);
+/// "keyslots in it: alice (0), bob (1), known from the record alone, nobody named (2)"
+[[nodiscard]] std::string keyslots_in_words(const Header& header, const std::optional<Record>& known);
 /// What a look found, as an end of the sentence "what is on the device: ".
 [[nodiscard]] std::string in_words(const Sighting& seen);
 

@@ -6,6 +6,7 @@
 #include <bit>
 #include <charconv>
 #include <cstring>
+#include <set>
 
 #include "reconciler/base/digest.hpp"
 
@@ -33,6 +34,11 @@ constexpr std::size_t label_size = 48;
 constexpr std::size_t uuid_size = 40;
 constexpr std::size_t salt_size = 64;
 constexpr std::string_view checksum_name = "sha256";
+
+// Of the metadata, keys' values and elements of arrays alike. A header has 32 keyslots and 32 tokens, and each some
+// twenty values; other people's tokens may have many more. The depth is that at which libcryptsetup's parser gives up.
+constexpr std::size_t most_values = 65536;
+constexpr std::size_t most_depth = 32;
 
 std::uint64_t number_at(std::string_view bytes, std::size_t at, std::size_t size) {
     std::uint64_t number = 0;
@@ -70,8 +76,56 @@ bool is_uuid(std::string_view text) {
            });
 }
 
-/// The metadata of a copy: one object from its first byte, and nothing but NUL after it. A key that occurs twice is
-/// refused: two parsers need not agree on which one counts.
+/// Goes through metadata before anything is made of it, and gives up at the first thing that it must not have: a
+/// checksum is no signature, so whoever can write to the device writes what is read here.
+class Inspector final : public nlohmann::json_sax<Json> {
+ public:
+    /// Empty: nothing was found that must not be there.
+    [[nodiscard]] const std::string& fault() const { return fault_; }
+
+    bool null() override { return count(); }
+    bool boolean(bool /*value*/) override { return count(); }
+    bool number_integer(number_integer_t /*value*/) override { return count(); }
+    bool number_unsigned(number_unsigned_t /*value*/) override { return count(); }
+    bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return count(); }
+    bool string(string_t& /*value*/) override { return count(); }
+    bool binary(binary_t& /*value*/) override { return count(); }
+    bool start_object(std::size_t /*size*/) override { return enter(); }
+    bool end_object() override { return leave(); }
+    bool start_array(std::size_t /*size*/) override { return enter(); }
+    bool end_array() override { return leave(); }
+    /// Two parsers need not agree on which of two equal keys counts.
+    bool key(string_t& name) override {
+        return keys_.back().insert(std::move(name)).second || give_up("its metadata has a key twice");
+    }
+    bool parse_error(std::size_t /*at*/, const std::string& /*token*/, const Json::exception& /*why*/) override {
+        return give_up("its metadata is not a JSON object");
+    }
+
+ private:
+    bool count() {
+        return ++values_ <= most_values || give_up(fmt::format("its metadata has more than {} values", most_values));
+    }
+    bool enter() {
+        keys_.emplace_back();
+        return count() && (keys_.size() <= most_depth ||
+                           give_up(fmt::format("its metadata is nested more than {} deep", most_depth)));
+    }
+    bool leave() {
+        keys_.pop_back();
+        return true;
+    }
+    bool give_up(std::string fault) {
+        fault_ = std::move(fault);
+        return false;
+    }
+
+    std::size_t values_ = 0;
+    std::vector<std::set<std::string>> keys_;  // of every object and array that we are inside of
+    std::string fault_;
+};
+
+/// The metadata of a copy: one object from its first byte, and nothing but NUL after it.
 std::optional<Json> parse_metadata(std::string_view area, std::string& fault) {
     const auto end = area.find('\0');
     if (area.empty() || area.front() != '{' || end == std::string_view::npos ||
@@ -79,31 +133,12 @@ std::optional<Json> parse_metadata(std::string_view area, std::string& fault) {
         fault = "its metadata is not one object followed by zeros";
         return std::nullopt;
     }
-    constexpr int depth_limit = 16;
-    bool twice = false;
-    bool deep = false;
-    std::vector<std::vector<std::string>> keys;
-    const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-        if (depth > depth_limit) deep = true;
-        if (event == Json::parse_event_t::object_start) keys.emplace_back();
-        if (event == Json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
-        if (event == Json::parse_event_t::key && !keys.empty()) {
-            const std::string& key = parsed.get_ref<const std::string&>();
-            if (std::ranges::find(keys.back(), key) != keys.back().end()) twice = true;
-            keys.back().push_back(key);
-        }
-        return !deep;
-    };
-    Json parsed = Json::parse(area.substr(0, end), watch, /*allow_exceptions=*/false);
-    if (!parsed.is_object() || deep) {
-        fault = "its metadata is not a JSON object";
+    Inspector inspector;
+    if (!Json::sax_parse(area.substr(0, end), &inspector)) {
+        fault = inspector.fault();
         return std::nullopt;
     }
-    if (twice) {
-        fault = "its metadata has a key twice";
-        return std::nullopt;
-    }
-    return parsed;
+    return Json::parse(area.substr(0, end));
 }
 
 /// The copy at `offset`; nullopt with `fault` said when it is not good.
@@ -164,6 +199,11 @@ void choose(Copies& copies, std::optional<Header> primary, std::optional<Header>
 }
 
 }  // namespace
+
+std::string claimed_uuid(std::string_view image) {
+    if (image.size() < binary_size || !image.starts_with(primary_magic)) return {};
+    return text_at(image, uuid_at, uuid_size);
+}
 
 Result<Copies> read_copies(const Reader& read) {
     Copies copies;

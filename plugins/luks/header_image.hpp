@@ -42,6 +42,9 @@ struct Header {
     bool operator==(const Header&) const = default;
 };
 
+/// What the first copy in a whole image says that it is of, unchecked; empty when it begins like no header.
+[[nodiscard]] std::string claimed_uuid(std::string_view image);
+
 /// Reads `size` bytes at `offset`, fewer only where the device ends.
 using Reader = std::function<base::Result<std::string>(std::uint64_t offset, std::uint64_t size)>;
 

@@ -21,13 +21,11 @@ namespace fs = std::filesystem;
 void describe(SeenHeader& seen, const Header& header) {
     seen.sequence = header.sequence;
     seen.uuid = header.uuid;
-    std::size_t named = 0;
     for (const UserToken& token : user_tokens(header)) {
-        named += token.slots.size();
         const bool known = std::ranges::find(seen.members, token.user) != seen.members.end();
         if (!token.slots.empty() && !known) seen.members.push_back(token.user);
     }
-    seen.others = static_cast<int>(all_slots(header).size() - named);
+    seen.others = static_cast<int>(unnamed_slots(header).size());
 }
 
 SeenHeader seen_device(const VolumeHeader& header) {
@@ -82,16 +80,19 @@ std::string in_words(const Sighting& seen) {
     return seen.error.cause;
 }
 
-std::string keyslots_in_words(const Header& header) {
+std::string keyslots_in_words(const Header& header, const std::optional<Record>& known) {
     std::vector<std::string> words;
-    std::vector<int> named;
     for (const UserToken& token : user_tokens(header))
-        for (const int slot : token.slots) {
-            words.push_back(fmt::format("{} ({})", token.user, slot));
-            named.push_back(slot);
-        }
-    for (const int slot : all_slots(header))
-        if (std::ranges::find(named, slot) == named.end()) words.push_back(fmt::format("nobody named ({})", slot));
+        for (const int slot : token.slots) words.push_back(fmt::format("{} ({})", token.user, slot));
+    const Json& now = object_in(header.metadata, "keyslots");
+    for (const int slot : unnamed_slots(header)) {
+        const std::string name = std::to_string(slot);
+        // The same number in an old header may have been somebody else's.
+        const bool same = known && known->slots.contains(name) &&
+                          object_in(object_in(known->header.metadata, "keyslots"), name) == now[name];
+        words.push_back(same ? fmt::format("{} ({}), known from the record alone", known->slots.at(name), slot)
+                             : fmt::format("nobody named ({})", slot));
+    }
     return fmt::format("keyslots in it: {}", words.empty() ? "none" : fmt::format("{}", fmt::join(words, ", ")));
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "plugins/luks/tokens.hpp"
+
 namespace safe::luks {
 namespace {
 
@@ -52,7 +54,7 @@ class Judge {
         parts();
         config();
         segment();
-        for (const auto& [name, slot] : object_in(metadata_, "keyslots").items()) keyslot(name, slot);
+        keyslots();
         digest();
         tokens();
         return std::move(faults_);
@@ -118,6 +120,14 @@ class Judge {
             require(false, fmt::format("has a null cipher for {}: it would be written in clear", what));
         else
             require(one_of(cipher, ciphers), fmt::format("has the cipher {:?} for {}", cipher, what));
+    }
+
+    void keyslots() {
+        const Json& slots = object_in(metadata_, "keyslots");
+        // Each is compared with all before it: more than the format has are not looked at one by one.
+        require(slots.size() <= slot_limit, "has too many keyslots");
+        if (slots.size() > slot_limit) return;
+        for (const auto& [name, slot] : slots.items()) keyslot(name, slot);
     }
 
     void keyslot(const std::string& name, const Json& slot) {
@@ -199,14 +209,21 @@ class Judge {
     void tokens() {
         const Json& tokens = object_in(metadata_, "tokens");
         require(tokens.size() <= most_tokens, "has too many tokens");
+        std::set<std::string> owned;
         for (const auto& [name, token] : tokens.items()) {
             const bool formed = token.is_object() && !text_in(token, "type").empty() && token.contains("keyslots") &&
                                 token["keyslots"].is_array();
             require(is_slot_number(name) && formed, fmt::format("has a token {:?} of an unknown form", name));
             if (!formed) continue;
-            for (const Json& slot : token["keyslots"])
-                require(slot.is_string() && object_in(metadata_, "keyslots").contains(slot.get<std::string>()),
-                        fmt::format("has a token {:?} for a keyslot that is not there", name));
+            const bool tells_owner = text_in(token, "type") == user_token_type;
+            for (const Json& slot : token["keyslots"]) {
+                const bool there =
+                    slot.is_string() && object_in(metadata_, "keyslots").contains(slot.get<std::string>());
+                require(there, fmt::format("has a token {:?} for a keyslot that is not there", name));
+                // Whoever of two is revoked would take the other's key along.
+                require(!there || !tells_owner || owned.insert(slot.get<std::string>()).second,
+                        fmt::format("has a token {:?} for a keyslot that is somebody's already", name));
+            }
         }
     }
 

@@ -108,7 +108,7 @@ std::string VolumeHeader::kept_otherwise(const Taken& taken) const {
 
 Result<void> VolumeHeader::back_up_kept(const Taken& fresh) const {
     const Result<Taken> kept = take_file(store_.kept_file());
-    if (!kept || areas_that_differ(kept->header, kept->image, fresh.header, fresh.image).empty()) return {};
+    if (!kept || holds_all_of(fresh.header, fresh.image, kept->header, kept->image)) return {};
     return back_up(*kept);
 }
 

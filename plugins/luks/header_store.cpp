@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "plugins/luks/header_device.hpp"
 #include "plugins/luks/tokens.hpp"
 #include "reconciler/base/file.hpp"
 #include "reconciler/base/file_descriptor.hpp"
@@ -74,8 +75,27 @@ Json digests_in(const Header& header) {
     return digests;
 }
 
-void drop_oldest(const std::vector<HeaderStore::Numbered>& images) {
-    for (std::size_t i = 0; i + images_kept < images.size(); ++i) ::unlink(images[i].second.c_str());
+/// `newest` stays, whatever its number.
+void drop_oldest(std::vector<HeaderStore::Numbered> images, const fs::path& newest) {
+    std::erase_if(images, [&](const HeaderStore::Numbered& image) { return image.second == newest; });
+    for (std::size_t i = 0; i + images_kept < images.size() + 1; ++i) ::unlink(images[i].second.c_str());
+}
+
+/// Empty when it cannot be told.
+std::string uuid_in(const fs::path& image) {
+    const Result<HeaderDevice> file = HeaderDevice::open(image, HeaderDevice::Access::read);
+    const Result<std::string> begin = file ? file->read(0, binary_size) : Result<std::string>();
+    return begin ? claimed_uuid(*begin) : std::string();
+}
+
+bool is_of_another(const fs::path& image, const std::string& uuid) {
+    const std::string claimed = uuid_in(image);
+    return !claimed.empty() && !uuid.empty() && claimed != uuid;
+}
+
+std::vector<HeaderStore::Numbered> only_of(const std::string& uuid, std::vector<HeaderStore::Numbered> images) {
+    std::erase_if(images, [&](const HeaderStore::Numbered& image) { return uuid_in(image.second) != uuid; });
+    return images;
 }
 
 }  // namespace
@@ -187,7 +207,10 @@ Result<void> HeaderStore::back_up(const std::string& image, std::uint64_t sequen
         if (const Result<std::string> kept = base::read_file(name(copy), image.size()); kept && *kept == image)
             return {};
     if (Result<void> written = base::replace_file(name(copy), image, 0600); !written) return written;
-    drop_oldest(backups());
+    // Higher sequences are no newer: they are there where an older header was accepted without a record.
+    std::vector<Numbered> before = only_of(claimed_uuid(image), backups());
+    std::erase_if(before, [&](const Numbered& backup) { return backup.first > sequence; });
+    drop_oldest(std::move(before), name(copy));
     return {};
 }
 
@@ -197,18 +220,30 @@ Result<fs::path> HeaderStore::keep_replaced(const std::string& bytes) const {
     const std::uint64_t number = before.empty() ? 1 : before.back().first + 1;
     fs::path path = folder_ / fmt::format("{}{}{}", replaced_prefix, number, image_suffix);
     if (Result<void> written = base::replace_file(path, bytes, 0600); !written) return base::fail(written.error());
-    drop_oldest(replaced());
+    drop_oldest(replaced(), path);
     return path;
 }
 
 fs::path HeaderStore::best_copy() const {
     std::error_code error;
-    if (fs::is_regular_file(kept_file(), error)) return kept_file();
-    const std::vector<Numbered> kept = backups();
+    const std::string uuid = known_uuid();
+    if (fs::is_regular_file(kept_file(), error) && !is_of_another(kept_file(), uuid)) return kept_file();
+    const std::vector<Numbered> kept = backups_on_record();
     return kept.empty() ? fs::path() : kept.back().second;
 }
 
+std::string HeaderStore::known_uuid() const {
+    for (const Result<std::optional<Record>>& known : {record(), pending()})
+        if (known && *known) return (*known)->header.uuid;
+    return {};
+}
+
 std::vector<HeaderStore::Numbered> HeaderStore::backups() const { return numbered(backup_prefix); }
+
+std::vector<HeaderStore::Numbered> HeaderStore::backups_on_record() const {
+    const std::string uuid = known_uuid();
+    return uuid.empty() ? backups() : only_of(uuid, backups());
+}
 
 std::vector<HeaderStore::Numbered> HeaderStore::replaced() const { return numbered(replaced_prefix); }
 

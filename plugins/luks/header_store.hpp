@@ -3,8 +3,9 @@
 //   record.json       the header as we last left it
 //   pending.json      the header as the change under way will leave it: written before the device is touched
 //   header.img        the same with its keyslot areas: to try a key on while the volume is away, and to restore
-//   backup-<n>.img    header and keyslot areas before each change, n being the sequence they had; the last eight.
-//                     Never overwritten: another one of the same sequence becomes backup-<n>-2.img
+//   backup-<n>.img    header and keyslot areas before each change, n being the sequence they had; the last eight
+//                     of each UUID: those of a volume that was here before count for themselves. Never overwritten:
+//                     another one of the same sequence becomes backup-<n>-2.img
 //   replaced-<n>.img  what lay where a header was restored to, whatever it was, byte for byte; the last eight
 //
 // A header on the device that equals neither record nor pending was changed by somebody else. No secrets: a header
@@ -61,19 +62,24 @@ class HeaderStore {
     /// What the device was just seen to hold: header and keyslot areas.
     [[nodiscard]] base::Result<void> keep(const std::string& image) const;
     [[nodiscard]] std::filesystem::path kept_file() const { return folder_ / "header.img"; }
-    /// `image` is header and keyslot areas. Keeps the last eight, and none twice; never overwrites one.
+    /// `image` is header and keyslot areas. Keeps this one and the last before it of its UUID, eight in all, whatever
+    /// has a higher sequence, and none twice; never overwrites one.
     [[nodiscard]] base::Result<void> back_up(const std::string& image, std::uint64_t sequence) const;
     /// By the sequence that their names say, and of one sequence the first that was made last: it is what we wrote.
     [[nodiscard]] std::vector<Numbered> backups() const;
+    /// Of these, the ones of the volume that is on record, or will be; all of them when nothing is.
+    [[nodiscard]] std::vector<Numbered> backups_on_record() const;
     /// What a restore is about to overwrite; returns the file. Keeps the last eight.
     [[nodiscard]] base::Result<std::filesystem::path> keep_replaced(const std::string& bytes) const;
     [[nodiscard]] std::vector<Numbered> replaced() const;
-    /// What restores with the least loss: header.img, else the newest backup; empty when there is neither.
+    /// What restores with the least loss: header.img, else the newest backup; empty when there is neither of the volume
+    /// on record.
     [[nodiscard]] std::filesystem::path best_copy() const;
 
  private:
     [[nodiscard]] base::Result<std::optional<Record>> load(const std::string& name) const;
     [[nodiscard]] base::Result<void> prepare() const;
+    [[nodiscard]] std::string known_uuid() const;
     [[nodiscard]] std::vector<Numbered> numbered(std::string_view prefix) const;
 
     std::filesystem::path folder_;

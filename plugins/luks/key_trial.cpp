@@ -16,21 +16,24 @@ Keyslot keyslot_of(const UserToken& token) {
             .slot = token.slots.empty() ? std::nullopt : std::optional(token.slots.front())};
 }
 
-Result<members::VaultHeader> vault_header_of(const Header& header, const std::string& volume) {
+Result<members::VaultHeader> vault_header_of(const Taken& taken, const std::string& volume) {
+    const Header& header = taken.header;
     const std::optional<VaultToken> token = vault_token(header);
     if (!token)
         return base::fail({"read", "container/" + volume, "its header does not say how a password becomes a key",
                            "write back a header backup: `safectl header restore " + volume + "`"});
     members::VaultHeader read;
     read.derivation = {.salt = token->salt, .cost = token->cost};
-    std::size_t named = 0;
-    for (const UserToken& user : user_tokens(header)) {
-        read.keyslots.push_back(keyslot_of(user));
-        named += user.slots.size();
+    for (const UserToken& user : user_tokens(header)) read.keyslots.push_back(keyslot_of(user));
+    for (const int slot : unnamed_slots(header)) {
+        const auto recorded = taken.record.slots.find(std::to_string(slot));
+        if (recorded == taken.record.slots.end())
+            ++read.others;
+        else
+            read.keyslots.push_back({.user = recorded->second, .generation = members::no_generation, .slot = slot});
     }
     std::ranges::sort(read.keyslots);
     read.room = room_in(header);
-    read.others = static_cast<int>(all_slots(header).size() - named);
     return read;
 }
 

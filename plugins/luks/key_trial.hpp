@@ -17,7 +17,7 @@ struct UserToken;
 [[nodiscard]] members::Keyslot keyslot_of(const UserToken& token);
 
 /// An Error when the header does not say how a password becomes a key.
-[[nodiscard]] base::Result<members::VaultHeader> vault_header_of(const Header& header, const std::string& volume);
+[[nodiscard]] base::Result<members::VaultHeader> vault_header_of(const Taken& taken, const std::string& volume);
 
 /// As members::KeyTrial::prove().
 [[nodiscard]] base::Result<std::optional<members::Keyslot>> try_member(Api& api, const Taken& taken,

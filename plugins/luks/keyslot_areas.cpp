@@ -32,6 +32,14 @@ bool spares(const Header& old, const std::string& old_image, const Header& fresh
     return true;
 }
 
+bool holds_all_of(const Header& other, const std::string& other_image, const Header& one,
+                  const std::string& one_image) {
+    const Json& others = object_in(other.metadata, "keyslots");
+    for (const auto& [slot, content] : object_in(one.metadata, "keyslots").items())
+        if (!others.contains(slot) || others[slot] != content) return false;
+    return areas_that_differ(one, one_image, other, other_image).empty();
+}
+
 std::vector<std::string> areas_that_differ(const Header& one, const std::string& one_image, const Header& other,
                                            const std::string& other_image) {
     std::vector<std::string> differ;

@@ -26,6 +26,10 @@ struct Area {
 [[nodiscard]] bool spares(const Header& old, const std::string& old_image, const Header& fresh,
                           const std::string& fresh_image);
 
+/// Every keyslot of `one` is in `other`, as it is described and with what its area holds.
+[[nodiscard]] bool holds_all_of(const Header& other, const std::string& other_image, const Header& one,
+                                const std::string& one_image);
+
 /// The numbers of the keyslots that both headers describe alike and whose areas differ all the same.
 [[nodiscard]] std::vector<std::string> areas_that_differ(const Header& one, const std::string& one_image,
                                                          const Header& other, const std::string& other_image);

@@ -16,6 +16,15 @@ std::vector<int> slots_owned(const Header& header, const Record& record, const s
     return {owned.begin(), owned.end()};
 }
 
+std::vector<int> slots_without_token(const Header& header, const Record& record, const std::string& user) {
+    std::vector<int> slots = unnamed_slots(header);
+    std::erase_if(slots, [&](int slot) {
+        const auto recorded = record.slots.find(std::to_string(slot));
+        return recorded == record.slots.end() || recorded->second != user;
+    });
+    return slots;
+}
+
 std::vector<std::string> owners(const Header& header, const Record& record) {
     std::set<std::string> names;
     for (const UserToken& token : user_tokens(header))

@@ -14,6 +14,9 @@ namespace safe::luks {
 /// Whose keyslots they are, by token and by record: a slot whose token vanished is still its owner's.
 [[nodiscard]] std::vector<int> slots_owned(const Header& header, const Record& record, const std::string& user);
 
+/// Of these, those that only the record knows: the token of each is gone.
+[[nodiscard]] std::vector<int> slots_without_token(const Header& header, const Record& record, const std::string& user);
+
 /// Everybody who has a working keyslot, by token and by record.
 [[nodiscard]] std::vector<std::string> owners(const Header& header, const Record& record);
 

@@ -9,7 +9,6 @@ namespace safe::luks {
 namespace {
 
 constexpr std::string_view vault_type = "safe-vault";
-constexpr std::string_view user_type = "safe-user";
 constexpr std::string_view provisioning_type = "safe-provisioning";
 // What a keyslot with its token takes of the metadata at most, in the form libcryptsetup writes.
 constexpr std::uint64_t metadata_per_member = 512;
@@ -49,7 +48,7 @@ Json to_json(const VaultToken& token) {
 Json user_token(const std::string& user, std::uint64_t generation, const std::vector<int>& slots) {
     Json names = Json::array();
     for (const int slot : slots) names.push_back(std::to_string(slot));
-    return {{"type", user_type}, {"keyslots", std::move(names)}, {"user", user}, {"generation", generation}};
+    return {{"type", user_token_type}, {"keyslots", std::move(names)}, {"user", user}, {"generation", generation}};
 }
 
 Json provisioning_token() { return {{"type", provisioning_type}, {"keyslots", Json::array()}}; }
@@ -75,11 +74,11 @@ std::optional<VaultToken> vault_token(const Header& header) {
 
 std::vector<UserToken> user_tokens(const Header& header) {
     std::vector<UserToken> found;
-    for (const std::string& id : tokens_of(header, user_type)) {
+    for (const std::string& id : tokens_of(header, user_token_type)) {
         const Json& json = object_in(header.metadata, "tokens")[id];
         const auto generation = count_in(json, "generation");
         UserToken token{.id = id, .user = text_in(json, "user"), .generation = generation.value_or(0), .slots = {}};
-        if (!generation || token.user.empty() || token.user.find('/') != std::string::npos) continue;
+        if (token.generation == 0 || token.user.empty() || token.user.find('/') != std::string::npos) continue;
         for (const Json& slot : json.value("keyslots", Json::array())) {
             const std::string name = slot.is_string() ? slot.get<std::string>() : "";
             for (int number = 0; number < static_cast<int>(slot_limit); ++number)

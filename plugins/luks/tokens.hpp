@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,8 @@
 #include "reconciler/base/key_derivation.hpp"
 
 namespace safe::luks {
+
+inline constexpr std::string_view user_token_type = "safe-user";
 
 struct VaultToken {
     std::vector<std::byte> salt;
@@ -29,8 +32,8 @@ struct VaultToken {
 struct UserToken {
     std::string id;  // of the token: "3"
     std::string user;
-    std::uint64_t generation = 0;
-    std::vector<int> slots;  // empty: unfinished
+    std::uint64_t generation = 0;  // from 1
+    std::vector<int> slots;        // empty: unfinished
 };
 
 [[nodiscard]] Json to_json(const VaultToken& token);

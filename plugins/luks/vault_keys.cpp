@@ -31,7 +31,7 @@ class LuksVaultKeys final : public members::VaultKeys {
     Result<members::VaultHeader> read() override {
         const Result<Taken> taken = header_.take_kept_for_trying();
         if (!taken) return base::fail(taken.error());
-        return vault_header_of(taken->header, header_.volume());
+        return vault_header_of(*taken, header_.volume());
     }
 
     Result<void> finish() override {
@@ -79,20 +79,25 @@ class LuksVaultKeys final : public members::VaultKeys {
     Result<void> remove(std::string_view user, Generation generation) override {
         const Result<Taken> taken = header_.take();
         if (!taken) return base::fail(taken.error());
-        const std::optional<UserToken> token = find(taken->header, user, generation);
-        if (!token) return {};
-        for (const int slot : token->slots) {
+        Edit edit{.kill = {}, .remove_tokens = {}, .tokens = {}};
+        if (generation == members::no_generation) {
+            edit.kill = slots_without_token(taken->header, taken->record, std::string(user));
+        } else if (const std::optional<UserToken> token = find(taken->header, user, generation)) {
+            edit.kill = token->slots;
+            edit.remove_tokens = {token->id};
+        }
+        if (edit.kill.empty() && edit.remove_tokens.empty()) return {};
+        for (const int slot : edit.kill) {
             const auto recorded = taken->record.slots.find(std::to_string(slot));
             if (recorded == taken->record.slots.end() || recorded->second != user)
                 return refuse("remove", fmt::format("keyslot {} is not {}'s by our record", slot, user),
                               "see who changed the header: `safectl header accept`");
         }
-        if (!token->slots.empty())
-            if (const auto lost = loss(taken->header, taken->record, token->slots, users_))
+        if (!edit.kill.empty())
+            if (const auto lost = loss(taken->header, taken->record, edit.kill, users_))
                 return refuse("remove", fmt::format("it is {}", *lost), "enrol somebody else first");
-        const Outcome<std::string> image =
-            api_->edit(taken->image,
-                       {.kill = token->slots, .remove_tokens = {token->id}, .tokens = next_vault_token(taken->header)});
+        edit.tokens = next_vault_token(taken->header);
+        const Outcome<std::string> image = api_->edit(taken->image, edit);
         if (!image) return base::fail(image.error().error);
         return header_.put(*taken, *image);
     }

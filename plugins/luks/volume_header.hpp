@@ -129,7 +129,8 @@ class VolumeHeader {
     [[nodiscard]] base::Result<void> write(const HeaderDevice& device, const Taken& fresh) const;
     /// What is kept of the header is the last good copy of no keyslot that `fresh` has too.
     [[nodiscard]] base::Result<void> may_replace_kept(const Taken& fresh) const;
-    /// Keeps what is kept of the header as a backup where it is such a copy.
+    /// Keeps what is kept of the header as a backup where it has a keyslot that `fresh` has not, or has with another
+    /// area: it may be the only copy of it.
     [[nodiscard]] base::Result<void> back_up_kept(const Taken& fresh) const;
     /// Without what lies where no keyslot is, which may be half of a change that was cut short.
     [[nodiscard]] base::Result<void> back_up(const Taken& taken) const;

@@ -202,7 +202,7 @@ Result<Done> revoke(const Parts& parts, std::string_view user) {
         return refuse("revoke", user, "nobody of that name is known", "look at `safectl user list`");
 
     const auto can_open = [&](const Keyslot& keyslot) {
-        return keyslot.slot && keyslot.user != user && parts.member(keyslot.user) != nullptr;
+        return keyslot.opens() && keyslot.user != user && parts.member(keyslot.user) != nullptr;
     };
     const auto super_can_open = [&](const Keyslot& keyslot) {
         return can_open(keyslot) && parts.member(keyslot.user)->super;

@@ -8,4 +8,7 @@ namespace safe::members {
 
 using Generation = std::uint64_t;
 
+/// Counts for no password: of a keyslot that is known to be a member's although its token is gone.
+inline constexpr Generation no_generation = 0;
+
 }  // namespace safe::members

@@ -40,7 +40,7 @@ Result<Keys> derive_keys(const base::Secret& password, const Derivation& derivat
 
 Result<Proof> prove(const Gate& gate, const VaultHeader& header, std::string_view user, const base::Secret& password) {
     const bool has_one = std::ranges::any_of(
-        header.keyslots, [user](const Keyslot& keyslot) { return keyslot.user == user && keyslot.slot; });
+        header.keyslots, [user](const Keyslot& keyslot) { return keyslot.user == user && keyslot.opens(); });
     if (!has_one)
         return base::fail({"prove", std::string(user) + "'s password", "no keyslot of the vault is theirs",
                            "name a member that `safectl user list` shows as enrolled", Error::Kind::refused});

@@ -13,6 +13,7 @@ State state_of(const RollEntry& entry, bool directory_known) {
     if (entry.keyslots.empty() && (!directory_known || !entry.entry || !entry.entry->generation)) return State::pending;
     const bool unfinished = std::ranges::any_of(entry.keyslots, [](const Keyslot& one) { return !one.slot; });
     if (unfinished || entry.keyslots.size() > 1) return State::changing;
+    if (!entry.keyslots.empty() && !entry.keyslots.front().opens()) return State::unnamed;
     if (!directory_known) return State::unknown;
     if (!entry.entry || !entry.entry->generation) return State::half;
     return !entry.keyslots.empty() && entry.keyslots.front().generation == entry.entry->generation ? State::enrolled
@@ -33,6 +34,8 @@ std::string_view to_text(State state) {
             return "not in the directory";
         case State::out_of_step:
             return "keyslot missing";
+        case State::unnamed:
+            return "token missing";
         case State::leaving:
             return "leaving";
         case State::unknown:

@@ -18,6 +18,7 @@ struct RollEntry {
         changing,     // more than one keyslot, or an unfinished one: the next command or apply finishes it
         half,         // a keyslot, and the directory names none: an enrolment cut short, or a new directory
         out_of_step,  // the directory names a generation whose keyslot is not there
+        unnamed,      // a keyslot that only the record knows as theirs: its token is gone
         leaving,      // not in the spec, and still something there: the next apply takes it away
         unknown,      // the directory could not be asked, and it would decide
     };

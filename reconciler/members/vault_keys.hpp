@@ -22,11 +22,14 @@
 
 namespace safe::members {
 
-/// One token of type safe-user.
+/// One token of type safe-user; or a keyslot without one that is on record as the user's (somebody took the token away
+/// and a member accepted the header), of no_generation. That one can be revoked, and is never opened here.
 struct Keyslot {
     std::string user;
-    Generation generation = 0;
+    Generation generation = no_generation;
     std::optional<int> slot;  // nullopt: unfinished
+    /// Whether its owner can open the vault with it, as far as the header says.
+    [[nodiscard]] bool opens() const { return slot && generation != no_generation; }
     auto operator<=>(const Keyslot&) const = default;
 };
 
@@ -42,7 +45,7 @@ struct VaultHeader {
     Derivation derivation;
     std::vector<Keyslot> keyslots;  // by user, then generation
     int room = 0;                   // how many more keyslots fit, by slots and by metadata, the one kept free included
-    int others = 0;                 // keyslots that no token of ours names; never touched
+    int others = 0;                 // keyslots that neither token nor record names; never touched
 };
 
 /// Whoever opens the door for another: a keyslot and the key that opens it.
@@ -86,9 +89,9 @@ class VaultKeys : public KeyTrial {
     [[nodiscard]] virtual base::Result<Keyslot> add(std::string_view user, Generation generation,
                                                     const base::Secret& key, const Sponsor& sponsor) = 0;
 
-    /// Takes a generation away, finished or not: backup of the header, keyslot, token, record. Nothing to do, and no
-    /// byte written, when it is not there. Refused: it holds the last keyslot that opens the vault; the slot is not
-    /// ours.
+    /// Takes a generation away, finished or not: backup of the header, keyslot, token, record; with no_generation,
+    /// every keyslot of the user's that only the record knows. Nothing to do, and no byte written, when it is not
+    /// there. Refused: it holds the last keyslot that opens the vault; the slot is not ours.
     [[nodiscard]] virtual base::Result<void> remove(std::string_view user, Generation generation) = 0;
 };
 

@@ -31,6 +31,14 @@ class FileVault final : public members::VaultKeys {
         if (!store({{user, 1, 0, digest(key)}})) throw std::runtime_error("cannot write " + file_.string());
     }
 
+    /// What a provider can do, when a member accepts the header all the same.
+    void strip_token(const std::string& user) const {
+        auto lines = load().value();
+        for (Line& line : lines)
+            if (line.user == user) line.generation = members::no_generation;
+        if (!store(lines)) throw std::runtime_error("cannot write " + file_.string());
+    }
+
     base::Result<bool> is_made() override { return std::filesystem::exists(file_); }
 
     base::Result<members::VaultHeader> read() override {
@@ -107,7 +115,7 @@ class FileVault final : public members::VaultKeys {
 
     static std::string digest(const base::Secret& key) { return base::sha256_hex(key.view()); }
     static bool opens(const Line& line, const base::Secret& key) {
-        return line.slot >= 0 && line.digest == digest(key);
+        return line.keyslot().opens() && line.digest == digest(key);
     }
     static std::unexpected<base::Error> refuse(std::string cause) {
         return base::fail({"change", "the vault", std::move(cause), "", base::Error::Kind::refused});

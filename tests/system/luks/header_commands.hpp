@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 
@@ -107,11 +108,31 @@ class HeaderCommands : public ::testing::Test {
         const auto added = keys->add("bob", 1, key("bob", bobs_password), {{"alice", 1, 0}, alices});
         ASSERT_TRUE(added) << to_text(added.error());
     }
+    /// Whether anything that is kept of the vault's header has a keyslot that bob's password opens.
+    [[nodiscard]] bool bobs_key_is_kept() {
+        const luks::HeaderStore store = world.header().store();
+        std::vector<std::filesystem::path> files{store.kept_file()};
+        for (const auto& [sequence, file] : store.backups()) files.push_back(file);
+        return std::ranges::any_of(files, [&](const std::filesystem::path& file) {
+            const auto image = world.header().take_file(file);
+            if (!image) return false;
+            const auto token = luks::vault_token(image->header);
+            const luks::Unlock unlock{
+                .key =
+                    luks::MemberPassword{
+                        .user = "bob", .password = &bobs_secret_, .salt = token->salt, .cost = token->cost},
+                .slots = luks::slots_of(image->header, "bob")};
+            return !unlock.slots.empty() && world.api->try_key(image->image, unlock).has_value();
+        });
+    }
     [[nodiscard]] unsigned wrong_passwords_of(const std::string& user) const {
         return intent::Store::open(command_state())->wrong_passwords(user, "local")->count;
     }
 
     VaultWorld world;
+
+ private:
+    const base::Secret bobs_secret_ = secret_of(bobs_password);
 };
 
 /// As the world is now, put back as often as wanted.

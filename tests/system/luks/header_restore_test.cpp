@@ -1,7 +1,9 @@
 // safectl header backup and restore as whole commands: what must be proved, what is never written over, what is left
 // behind; and restoring, killed at every point.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "plugins/luks/keyslot_areas.hpp"
 #include "reconciler/applying/lock_file.hpp"
 #include "tests/support/kill_point.hpp"
 #include "tests/system/luks/header_commands.hpp"
@@ -88,6 +90,64 @@ TEST_F(HeaderCommands, BackedUpToANewFileOfRootsAndRestoredFromIt) {
     beta.format_vault();
     std::ofstream(world.folder.path() / "betas") << beta.header().take()->image;
     EXPECT_EQ(refused(world.folder.path() / "betas"), 4) << "another mark";
+}
+
+TEST_F(HeaderCommands, AnOlderBackupThatIsRestoredDoesNotTakeAwayTheOnlyCopyOfTheNewestKey) {
+    enrol_bob();
+    const auto before_bob = world.header().store().backups();
+    ASSERT_FALSE(before_bob.empty());
+    world.scribble("vault", 0, std::string(9 * luks::mebibyte, '\0'));
+    ASSERT_TRUE(bobs_key_is_kept());
+    const std::vector<std::string> line{"restore", "vault", "--from", before_bob.back().second, "--user", "alice"};
+    const Said restored = safectl(line, alices_password);
+    ASSERT_EQ(restored.code, 0) << restored.err;
+    ASSERT_FALSE(luks::object_in(header_now().metadata, "keyslots").contains("1"));
+    EXPECT_TRUE(bobs_key_is_kept());
+    const auto kept = world.header().store().backups();
+    EXPECT_EQ(kept.size(), before_bob.size() + 1) << "none twice";
+}
+
+TEST_F(HeaderCommands, AHeaderThatIsAcceptedWithoutAKeyslotDoesNotTakeAwayTheOnlyCopyOfIt) {
+    const luks::Header without = header_now();
+    enrol_bob();
+    luks::Header poorer = header_now();
+    for (const char* part : {"keyslots", "tokens", "digests"}) poorer.metadata[part] = without.metadata.at(part);
+    const auto [from, to] = luks::areas_of(header_now()).back();
+    ++poorer.sequence;
+    world.forge("vault", poorer);
+    world.scribble("vault", from, std::string(to - from, 'x'));
+    const Said accepted = safectl({"accept", "vault", "--user", "alice"}, alices_password);
+    ASSERT_EQ(accepted.code, 0) << accepted.err;
+    EXPECT_THAT(accepted.out, HasSubstr("keyslot 1 is gone"));
+    EXPECT_TRUE(bobs_key_is_kept());
+}
+
+TEST_F(HeaderCommands, WhereAnotherVolumeWasBeforeItsBackupsNeitherStandInTheWayNorAreOffered) {
+    // The former volume, many changes old, and its record moved away as the error says.
+    VaultWorld former;
+    former.format_vault();
+    luks::Header old = former.header().look().header.value();
+    const std::string areas = former.header().take()->image.substr(2 * old.copy_size);
+    fs::remove(kept("record.json"));
+    for (old.sequence = 50; old.sequence < 58; ++old.sequence)
+        ASSERT_TRUE(world.header().store().back_up(luks::render_both(old).value() + areas, old.sequence));
+    ASSERT_TRUE(world.header().store().keep(luks::render_both(old).value() + areas));
+    const std::uint64_t sequence = luks::HeaderDevice::open(world.disk("vault"), luks::HeaderDevice::Access::read)
+                                       ->read_copies()
+                                       ->header->sequence;
+    const Said accepted = safectl({"accept", "vault", "--user", "alice"}, alices_password);
+    ASSERT_EQ(accepted.code, 0) << accepted.err;
+    EXPECT_TRUE(fs::exists(kept(fmt::format("backup-{}.img", sequence)))) << "the one that was just written";
+    EXPECT_TRUE(fs::exists(kept("backup-58.img"))) << "and the former's last, which was header.img";
+
+    fs::remove(kept("header.img"));
+    scribble_over_both();
+    const std::string ours = kept(fmt::format("backup-{}.img", sequence));
+    EXPECT_THAT(safectl({"list", "vault"}).out, HasSubstr(ours));
+    EXPECT_THAT(world.header().look().error.advice, HasSubstr(ours));
+    const Said restored = safectl({"restore", "vault", "--user", "alice"}, alices_password);
+    EXPECT_EQ(restored.code, 0) << restored.err;
+    EXPECT_TRUE(opens());
 }
 
 TEST_F(HeaderCommands, NotUnderAnOpenVolumeHoweverItIsCalledNotWhileAnotherIsAtWorkNotForAStranger) {

@@ -1,9 +1,12 @@
 // Keyslots of members in a real header: enrolled with a sponsor's key, rotated, revoked; and every guard.
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "plugins/luks/header_policy.hpp"
+#include "plugins/luks/keyslot_areas.hpp"
 #include "plugins/luks/vault_keys.hpp"
-#include "tests/support/luks/vault_world.hpp"
+#include "tests/support/luks/vouch.hpp"
 
 namespace safe::test {
 namespace {
@@ -180,6 +183,48 @@ TEST_F(Members, ASlotThatIsNobodysIsNeverTouchedAndCountsForNothing) {
     ASSERT_TRUE(world.apply(id_of("bob"), Action::remove));
     EXPECT_TRUE(luks::object_in(world.header().look().header->metadata, "keyslots").contains("1"));
     EXPECT_FALSE(world.apply(id_of("alice"), Action::remove)) << "what is nobody's may open nothing";
+}
+
+TEST_F(Members, AKeyslotThatOnlyTheRecordKnowsGoesWithItsOwner) {
+    ASSERT_TRUE(enrol_bob());
+    const luks::Header whole = world.header().look().header.value();
+    const std::string device = world.content("vault", 10 * luks::mebibyte);
+    const std::string token = luks::user_tokens(whole)[1].id;
+    const std::string records = world.folder.path() / "records";
+    std::filesystem::copy(world.places().headers("vault"), records);
+    const std::vector<std::function<void(luks::Json&)>> deeds{
+        [&](luks::Json& tokens) { tokens.erase(token); },
+        [&](luks::Json& tokens) { tokens[token]["generation"] = 0; },
+        [&](luks::Json& tokens) { tokens[token]["user"] = ""; },
+        [&](luks::Json& tokens) { tokens[token]["type"] = "another"; },
+    };
+    for (std::size_t deed = 0; deed < deeds.size(); ++deed) {
+        SCOPED_TRACE(deed);
+        world.scribble("vault", 0, device);
+        std::filesystem::remove_all(world.places().headers("vault"));
+        std::filesystem::copy(records, world.places().headers("vault"));
+        luks::Header stripped = whole;
+        deeds[deed](stripped.metadata["tokens"]);
+        ++stripped.sequence;
+        world.forge("vault", stripped);
+        const auto accepted = accept_header(world, "vault");
+        ASSERT_TRUE(accepted) << to_text(accepted.error());
+        const auto read = keys->read().value();
+        EXPECT_EQ(read.keyslots, (std::vector<Keyslot>{{"alice", 1, 0}, {"bob", members::no_generation, 1}}));
+        EXPECT_EQ(read.others, 0);
+        EXPECT_EQ(keys->prove("bob", key_of("bob", bobs_password)).value(), std::nullopt);
+        EXPECT_TRUE(keys->remove("alice", members::no_generation)) << "she has none";
+        EXPECT_TRUE(keys->remove("bob", 1));
+        EXPECT_EQ(world.header().look().header, stripped) << "nothing to do, nothing written";
+        const auto removed = keys->remove("bob", members::no_generation);
+        ASSERT_TRUE(removed) << to_text(removed.error());
+        const luks::Header now = world.header().look().header.value();
+        EXPECT_FALSE(luks::object_in(now.metadata, "keyslots").contains("1"));
+        EXPECT_TRUE(luks::faults_of(now).empty());
+        const luks::Taken taken = world.header().take().value();
+        EXPECT_EQ(taken.image, luks::without_unused(taken.header, taken.image)) << "nor its area";
+        EXPECT_TRUE(opens("alice", alices_password));
+    }
 }
 
 TEST_F(Members, AHeaderWithLittleRoomSaysSoAndStaysAsItWas) {

@@ -224,6 +224,25 @@ TEST_F(Commands, ListEnrolChangeRevokeAndEverybodyAgrees) {
     EXPECT_FALSE(world->has_entry("bob"));
 }
 
+TEST_F(Commands, WhoWasAcceptedWithoutATokenIsShownAndRevoked) {
+    const luks::Header whole = world->vault.header().look().header.value();
+    luks::Header stripped = whole;
+    stripped.metadata["tokens"].erase(luks::user_tokens(whole)[1].id);
+    ++stripped.sequence;
+    world->vault.forge("vault", stripped);
+    Ended ended =
+        safectl({"header", "accept", "vault", "--user", "alice", "--password-fd", "9"}, lines({alices_password}));
+    ASSERT_EQ(ended.code(), 0) << ended.errors;
+    EXPECT_THAT(ended.output, HasSubstr("bob (1), known from the record alone"));
+    EXPECT_THAT(safectl({"user", "list"}).output, HasSubstr("token missing"));
+    ended = safectl({"user", "revoke", "bob", "--yes"});
+    EXPECT_EQ(ended.code(), 0) << ended.errors;
+    EXPECT_FALSE(Json::parse(luks_dump())["keyslots"].contains("1")) << "and not the entry in the directory alone";
+    EXPECT_TRUE(world->nothing_left_over());
+    EXPECT_FALSE(world->has_entry("bob"));
+    everybody_says({{"alice", 1}});
+}
+
 TEST_F(Commands, WhatIsRefusedLeavesHeaderAndDirectoryByteForByte) {
     const std::vector<std::string> passwd{"user", "passwd", "bob", "--password-fd", "9"};
     const auto enrol = [](const char* user) {

@@ -1,4 +1,5 @@
 // Headers as bytes and as meaning, without libcryptsetup: what is read, what is believed, and what the policy says.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -87,6 +88,69 @@ TEST(HeaderImage, MetadataThatTwoParsersCouldReadDifferentlyIsRefused) {
     EXPECT_TRUE(read(with_metadata(sample_header(), sound)).header) << "the forger's checksums are right";
 }
 
+/// {"0":0,"1":0,…}
+std::string object_of(std::size_t keys) {
+    std::string object = "{";
+    for (std::size_t i = 0; i < keys; ++i) object += fmt::format("{}\"{:x}\":0", i == 0 ? "" : ",", i);
+    return object + "}";
+}
+
+TEST(HeaderImage, MetadataThatIsMadeToKeepUsBusyIsGivenUp) {
+    Header large = sample_header();
+    large.copy_size = 4 * luks::mebibyte;
+    const auto fault_of = [&](const std::string& metadata) {
+        const Copies copies = read(with_metadata(large, metadata));
+        return copies.header ? std::string() : copies.primary_fault;
+    };
+    EXPECT_EQ(fault_of(object_of(400'000)), "its metadata has more than 65536 values");
+    std::string array = "{\"a\":[0";
+    for (int i = 0; i < 2'000'000; ++i) array += ",0";
+    EXPECT_EQ(fault_of(array + "]}"), "its metadata has more than 65536 values");
+    const std::string open(1'000'000, '[');
+    const std::string close(1'000'000, ']');
+    EXPECT_EQ(fault_of("{\"a\":" + open + close + "}"), "its metadata is nested more than 32 deep");
+    EXPECT_EQ(fault_of("{\"a\":{\"b\":0,\"b\":0}}"), "its metadata has a key twice");
+}
+
+TEST(HeaderImage, WhatAnotherToolMayHavePutIntoATokenIsRead) {
+    Header large = sample_header();
+    large.copy_size = 4 * luks::mebibyte;
+    large.metadata["config"]["json_size"] = std::to_string(large.copy_size - luks::binary_size);
+    large.metadata["config"]["keyslots_size"] = "8388608";
+    large.metadata["keyslots"]["0"]["area"]["offset"] = std::to_string(2 * large.copy_size);
+    Json& token = large.metadata["tokens"]["9"] = {{"type", "another"}, {"keyslots", Json::array()}};
+    token["many"] = Json::parse(object_of(4096));
+    token["bytes"] = std::vector<int>(4096, 255);
+    for (int depth = 0; depth < 28; ++depth) token["deep"] = Json::array({token["deep"]});
+    const Copies copies = read(luks::render_both(large).value());
+    ASSERT_TRUE(copies.sound()) << copies.primary_fault;
+    EXPECT_EQ(copies.header->metadata, large.metadata);
+    EXPECT_TRUE(luks::faults_of(*copies.header).empty()) << luks::faults_of(*copies.header).front();
+}
+
+TEST(HeaderPolicy, KeyslotsByTheThousandAreOneFaultAndNotOneAPair) {
+    Header header = sample_header();
+    for (int slot = 1; slot < 2000; ++slot)
+        header.metadata["keyslots"][std::to_string(slot)] = header.metadata["keyslots"]["0"];
+    EXPECT_LT(luks::faults_of(header).size(), 5U);
+}
+
+TEST(HeaderPolicy, AKeyslotHasOneOwner) {
+    const auto faults = [](const Json& token) {
+        Header header = sample_header();  // alice in slot 0
+        header.metadata["tokens"]["9"] = token;
+        return luks::faults_of(header);
+    };
+    EXPECT_FALSE(faults(luks::user_token("zoe", 1, {0})).empty()) << "revoking zoe would take alice's key";
+    EXPECT_FALSE(faults(luks::user_token("alice", 2, {0})).empty());
+    EXPECT_FALSE(faults({{"type", "safe-user"}, {"keyslots", {"0"}}}).empty()) << "whoever's it is";
+    EXPECT_TRUE(faults({{"type", "another"}, {"keyslots", {"0"}}}).empty()) << "which says nothing of owners";
+    EXPECT_TRUE(faults(luks::user_token("zoe", 1, {})).empty()) << "unfinished";
+    Header header = sample_header();
+    header.metadata["tokens"]["1"] = luks::user_token("alice", 1, {0, 0});
+    EXPECT_FALSE(luks::faults_of(header).empty());
+}
+
 TEST(HeaderPolicy, NoHostileNumberGetsThrough) {
     const auto refused = [](const std::function<void(Json&)>& change) {
         Header header = sample_header();
@@ -164,6 +228,43 @@ TEST(Record, ADamagedOneIsAnErrorAndNeverNone) {
     std::filesystem::permissions(folder.path() / "record.json", std::filesystem::perms(0600));
     std::filesystem::resize_file(folder.path() / "record.json", 20);
     EXPECT_FALSE(store.record());
+}
+
+TEST(Backups, WhatWasJustWrittenStaysAndAFormerVolumesCountForThemselves) {
+    const testing::TemporaryDirectory folder;
+    const luks::HeaderStore store(folder.path());
+    const auto back_up = [&](char uuid, std::uint64_t sequence) {
+        Header header = sample_header();
+        header.uuid[0] = uuid;
+        header.sequence = sequence;
+        ASSERT_TRUE(store.back_up(luks::render_both(header).value(), sequence));
+    };
+    const auto there = [&](std::uint64_t sequence) {
+        return std::filesystem::exists(folder.path() / fmt::format("backup-{}.img", sequence));
+    };
+    for (std::uint64_t sequence = 50; sequence < 58; ++sequence) back_up('f', sequence);
+    EXPECT_EQ(store.best_copy().filename(), "backup-57.img") << "nothing is on record";
+    for (std::uint64_t sequence = 7; sequence < 20; ++sequence) {
+        back_up('0', sequence);
+        EXPECT_TRUE(there(sequence)) << sequence;
+    }
+    EXPECT_FALSE(there(11)) << "eight are kept";
+    EXPECT_TRUE(there(12));
+    EXPECT_TRUE(there(50) && there(57)) << "another's do not make room for it";
+    for (std::uint64_t sequence = 2; sequence < 5; ++sequence) back_up('0', sequence);
+    EXPECT_TRUE(there(2) && there(3) && there(4)) << "whatever its sequence, nor is it gone with the next";
+    EXPECT_TRUE(there(12) && there(19)) << "somebody may have put an old header there";
+
+    ASSERT_TRUE(store.announce(luks::record_of(sample_header(), std::nullopt)));
+    EXPECT_EQ(store.best_copy().filename(), "backup-19.img") << "of the volume that will be on record";
+    ASSERT_TRUE(store.commit());
+    EXPECT_EQ(store.best_copy().filename(), "backup-19.img");
+    Header other = sample_header();
+    other.uuid[0] = 'f';
+    ASSERT_TRUE(store.keep(luks::render_both(other).value()));
+    EXPECT_EQ(store.best_copy().filename(), "backup-19.img") << "another volume's header.img is no better";
+    ASSERT_TRUE(store.keep(luks::render_both(sample_header()).value()));
+    EXPECT_EQ(store.best_copy().filename(), "header.img");
 }
 
 TEST(Revocation, WhatMustStayIsCountedByTokenAndByRecord) {

@@ -373,6 +373,29 @@ TEST_F(Changes, ALoginIsJudgedByBoth) {
     EXPECT_TRUE(login->directory_out_of_reach);
 }
 
+TEST_F(Changes, AKeyslotWhoseTokenIsGoneIsRevokedWithItsOwnerAndOpensNothingMeanwhile) {
+    must(enrol_bob());
+    must(enrol(parts_, "carol", secret("carol's"), "bob", secret("bob's")));
+    for (const char* user : {"bob", "carol"}) vault_.strip_token(user);
+    const Roll roll = call_roll(vault_, directory_, parts_.roster).value();
+    EXPECT_EQ(std::ranges::find(roll.entries, "bob", &RollEntry::user)->state, RollEntry::State::unnamed);
+    EXPECT_EQ(roll.others, 0);
+    const auto login = log_in(parts_, "bob", secret("bob's"));
+    ASSERT_FALSE(login);
+    EXPECT_THAT(to_text(login.error()), HasSubstr("no keyslot"));
+    EXPECT_EQ(attempts_.kept("bob", "local"), Attempts{}) << "no password of his can be wrong";
+    refused([&] { return revoke(parts_, "alice"); }, "nobody else could open");
+    must(settle(parts_));
+    EXPECT_EQ(keyslots_of("bob"), 1U) << "nothing goes of itself";
+
+    must(revoke(parts_, "bob"));
+    EXPECT_EQ(keyslots_of("bob"), 0U);
+    EXPECT_FALSE(directory_.everything().contains("bob"));
+    must(enrol(parts_, "carol", secret("carol's second"), "alice", secret("alice's")));
+    EXPECT_EQ(keyslots_of("carol"), 1U) << "the new one takes its place";
+    EXPECT_TRUE(opens_and_binds("carol", "carol's second"));
+}
+
 TEST_F(Changes, TheRollSaysHowFarEachHasCome) {
     must(enrol_bob());
     directory_.add_account("dave");
