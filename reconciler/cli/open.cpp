@@ -134,7 +134,7 @@ class Opening {
                 say("\n{0} has the vault's first key, and the directory does not know the password yet: "
                     "`safectl user enrol {0}` finishes that, and has to come before the next opening\n",
                     user);
-            finish_members(spec_, places_, around_, format);
+            if (!report->interrupted) finish_members(spec_, places_, around_, format);
             return left ? report : base::fail(left.error());
         }
         if (format == Format::text) say("\n{}\n\n", why_closed_again(*report, failed, *effective));

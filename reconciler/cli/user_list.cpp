@@ -17,8 +17,10 @@ using Row = std::array<std::string, 5>;
 Row row_of(const RollEntry& entry, bool directory_known) {
     std::string slots;
     for (const members::Keyslot& keyslot : entry.keyslots)
-        slots += fmt::format("{}{} (generation {})", slots.empty() ? "" : ", ",
-                             keyslot.slot ? std::to_string(*keyslot.slot) : "unfinished", keyslot.generation);
+        slots += fmt::format(
+            "{}{} ({})", slots.empty() ? "" : ", ", keyslot.slot ? std::to_string(*keyslot.slot) : "unfinished",
+            keyslot.generation == members::no_generation ? "no token"
+                                                         : fmt::format("generation {}", keyslot.generation));
     std::string directory = "unknown";
     if (directory_known)
         directory = !entry.entry              ? "no entry"

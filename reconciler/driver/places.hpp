@@ -1,6 +1,6 @@
 // Where the parts of a safe meet on the hypervisor, so that plugins which never see each other agree: functions of the
 // safe's name and three directories, and of nothing else but links on the way to mounts, which are followed once, when
-// it is made (docs/decisions/0090). For safe atlas with the usual directories:
+// it is made (docs/decisions/0089). For safe atlas with the usual directories:
 //
 //   /run/safe/atlas/devices/<volume>       a link to the attached device; made by whoever attaches it (session)
 //   /dev/mapper/safe-atlas-<volume>        the opened volume (mapping)

@@ -385,7 +385,7 @@ TEST_F(Changes, AKeyslotWhoseTokenIsGoneIsRevokedWithItsOwnerAndOpensNothingMean
     EXPECT_THAT(to_text(login.error()), HasSubstr("no keyslot"));
     EXPECT_EQ(attempts_.kept("bob", "local"), Attempts{}) << "no password of his can be wrong";
     refused([&] { return revoke(parts_, "alice"); }, "nobody else could open");
-    must(settle(parts_));
+    must(settle(parts_.vault, parts_.directory));
     EXPECT_EQ(keyslots_of("bob"), 1U) << "nothing goes of itself";
 
     must(revoke(parts_, "bob"));
