@@ -17,6 +17,8 @@ class ReadAhead {
     explicit ReadAhead(std::filesystem::path file);
     ReadAhead(const ReadAhead&) = delete;
     ReadAhead& operator=(const ReadAhead&) = delete;
+    ReadAhead(ReadAhead&&) = delete;
+    ReadAhead& operator=(ReadAhead&&) = delete;
     ~ReadAhead();
 
  private:

@@ -133,7 +133,7 @@ Result<void> VolumeHeader::settle() const {
     const Result<HeaderDevice> device = HeaderDevice::open(device_, HeaderDevice::Access::write);
     if (!device) return base::fail(device.error());
     // Who was revoked may still have key material there; the announcement stays until it is gone.
-    now->image = without_unused(now->header, std::move(now->image));
+    now->image = without_unused(now->header, now->image);
     return write(*device, *now);
 }
 

@@ -15,7 +15,7 @@ std::vector<Area> areas_of(const Header& header) {
     return areas;
 }
 
-std::string without_unused(const Header& header, std::string image) {
+std::string without_unused(const Header& header, const std::string& image) {
     std::string blank = image.substr(0, 2 * header.copy_size) + std::string(image.size() - 2 * header.copy_size, '\0');
     for (const auto& [from, to] : areas_of(header)) blank.replace(from, to - from, image, from, to - from);
     return blank;

@@ -19,7 +19,7 @@ struct Area {
 [[nodiscard]] std::vector<Area> areas_of(const Header& header);
 
 /// The image with zeros wherever no keyslot lies: what was left there once is nobody's any more.
-[[nodiscard]] std::string without_unused(const Header& header, std::string image);
+[[nodiscard]] std::string without_unused(const Header& header, const std::string& image);
 
 /// Writing the areas of `fresh` over those of `old` leaves every keyslot of `old` as it is: the old header still opens
 /// with every key until the new one is there.

@@ -271,7 +271,7 @@ Result<void> VolumeHeader::put(const Taken& before, const std::string& image) co
     if (!device) return base::fail(device.error());
     if (Result<void> kept = back_up(before); !kept) return kept;
     // Where no keyslot lies, what was taken may be older than what settle() has just overwritten.
-    fresh->image = without_unused(fresh->header, std::move(fresh->image));
+    fresh->image = without_unused(fresh->header, fresh->image);
     fresh->record = record_of(fresh->header, before.record);
     if (Result<void> announced = store_.announce(fresh->record); !announced) return announced;
     const Result<Copies> now = device->read_copies();
