@@ -12,7 +12,7 @@ namespace {
 /// later, by that name.
 fs::path without_links(const fs::path& path) {
     std::error_code error;
-    fs::path found = fs::weakly_canonical(path, error);
+    const fs::path found = fs::weakly_canonical(path, error);
     return error || found.empty() ? path : found;
 }
 
