@@ -10,6 +10,8 @@
 #include <sstream>
 #include <system_error>
 
+#include "reconciler/base/paths.hpp"
+
 namespace safe::filesystem {
 namespace {
 
@@ -61,9 +63,8 @@ Mounts mounts_of(const fs::path& process, dev_t device) {
 bool points_into(const fs::path& link, const Mounts& mounts) {
     std::error_code ended;
     const fs::path text = fs::read_symlink(link, ended);
-    return !ended && std::ranges::any_of(mounts.targets, [&](const fs::path& target) {
-        return std::mismatch(target.begin(), target.end(), text.begin(), text.end()).first == target.end();
-    });
+    return !ended &&
+           std::ranges::any_of(mounts.targets, [&](const fs::path& target) { return base::lies_in(text, target); });
 }
 
 /// Each file's information says on which mount it is ("mnt_id: 29").

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "plugins/filesystem/filesystem_driver.hpp"
+#include "reconciler/base/paths.hpp"
 
 namespace safe::filesystem {
 namespace {
@@ -43,15 +44,11 @@ bool concerns(const model::Change& change, std::string_view key) {
     return !change.path.empty() && change.path.front() == key;
 }
 
-bool lies_in(const fs::path& path, const fs::path& directory) {
-    return std::mismatch(directory.begin(), directory.end(), path.begin(), path.end()).first == directory.end();
-}
-
 /// The last one that was mounted over it, there or on the way to it: then it is out of reach.
 const MountEntry* cover_of(const std::vector<MountEntry>& entries, const MountEntry& mine) {
     const MountEntry* last = nullptr;
     for (const MountEntry& entry : entries)
-        if (&entry > &mine && lies_in(mine.target, entry.target)) last = &entry;
+        if (&entry > &mine && base::lies_in(mine.target, entry.target)) last = &entry;
     return last;
 }
 
@@ -74,7 +71,7 @@ std::vector<MountEntry> mounts_below(const std::vector<MountEntry>& entries, con
     for (const MountEntry& entry : entries)
         if (entry.target == target)
             found.clear();  // what was there before lies below this one
-        else if (lies_in(entry.target, target))
+        else if (base::lies_in(entry.target, target))
             found.push_back(entry);
     return found;
 }

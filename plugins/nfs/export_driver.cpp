@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "plugins/nfs/nfs_driver.hpp"
+#include "reconciler/base/paths.hpp"
 #include "specs/identity.hpp"
 
 namespace safe::nfs {
@@ -71,10 +72,6 @@ std::string owned(const std::set<std::string>& listed) {
             option.starts_with("fsid=") || option.starts_with("mountpoint="))
             ours.insert(option);
     return fmt::format("{}", fmt::join(ours, ","));
-}
-
-bool below(const fs::path& path, const fs::path& top) {
-    return std::mismatch(top.begin(), top.end(), path.begin(), path.end()).first == top.end();
 }
 
 std::string text_of(const Server& server, bool with_helpers) {
@@ -175,7 +172,7 @@ model::Snapshot ExportDriver::observe(const driver::Scope& scope, const driver::
     for (const auto* table : {&seen->tables.granted, &seen->tables.cached})
         for (const Export& one : *table) {
             const fs::path inside = one.path.lexically_relative(places_.mount_root());
-            if (!below(one.path, places_.mount_root()) || inside == ".") continue;
+            if (!base::lies_in(one.path, places_.mount_root()) || inside == ".") continue;
             const ResourceId id = make_id(Kind::exported, inside.begin()->string());
             if (!snapshot.observations.contains(id)) snapshot.observations.emplace(id, observation(id.name(), *seen));
         }
@@ -197,7 +194,7 @@ bool ExportDriver::is_idle(const Look& seen) const {
 /// A server that others need is not stopped.
 void ExportDriver::warn_of_buffers(const Look& seen, model::Snapshot& snapshot) const {
     const std::vector<Export>& granted = seen.tables.granted;
-    const auto ours = [&](const Export& one) { return below(one.path, places_.mount_root()); };
+    const auto ours = [&](const Export& one) { return base::lies_in(one.path, places_.mount_root()); };
     if (granted.empty() || std::ranges::any_of(granted, ours) || !is_ours(seen)) return;
     snapshot.warnings.push_back(
         fmt::format("the NFS server goes on running for {}, which is not the safe's: what VMs wrote last may stay in "
@@ -208,7 +205,7 @@ void ExportDriver::warn_of_buffers(const Look& seen, model::Snapshot& snapshot) 
 /// The export of a directory above ours that crosses into what is mounted below it. It is not ours to take away.
 void ExportDriver::warn_of_ways_in(const Tables& tables, model::Snapshot& snapshot) const {
     for (const Export& one : tables.granted)
-        if (below(places_.mount_root(), one.path) && one.options.contains("crossmnt"))
+        if (base::lies_in(places_.mount_root(), one.path) && one.options.contains("crossmnt"))
             snapshot.warnings.push_back(
                 fmt::format("{} is exported to {} with crossmnt, which reaches into the safe's volumes: withdraw it",
                             one.path.string(), one.client));
@@ -217,7 +214,7 @@ void ExportDriver::warn_of_ways_in(const Tables& tables, model::Snapshot& snapsh
 std::vector<Export> ExportDriver::of_volume(const std::string& volume, const std::vector<Export>& all) const {
     std::vector<Export> found;
     std::ranges::copy_if(all, std::back_inserter(found),
-                         [&](const Export& one) { return below(one.path, places_.mount_point(volume)); });
+                         [&](const Export& one) { return base::lies_in(one.path, places_.mount_point(volume)); });
     return found;
 }
 

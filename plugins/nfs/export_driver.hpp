@@ -24,8 +24,6 @@ inline constexpr std::string_view held_key = "still-held";
 
 /// Those options of a listed export that are ours to say, in one order.
 [[nodiscard]] std::string owned(const std::set<std::string>& listed);
-/// `path` is `top` or lies in it.
-[[nodiscard]] bool below(const std::filesystem::path& path, const std::filesystem::path& top);
 /// "NFS 4.2 on 10.77.0.1:2049"; with helpers, also which of them do not run.
 [[nodiscard]] std::string text_of(const Server& server, bool with_helpers);
 

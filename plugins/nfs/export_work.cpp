@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "plugins/nfs/export_driver.hpp"
+#include "reconciler/base/paths.hpp"
 
 namespace safe::nfs {
 namespace {
@@ -42,7 +43,8 @@ Result<void> ExportDriver::serve() {
         // What a power cut left must not be served by the start of the server.
         auto tables = api_->tables();
         if (!tables) return fail(tables.error());
-        std::erase_if(tables->granted, [&](const Export& one) { return !below(one.path, places_.mount_root()); });
+        std::erase_if(tables->granted,
+                      [&](const Export& one) { return !base::lies_in(one.path, places_.mount_root()); });
         if (!tables->granted.empty())
             if (auto gone = api_->withdraw(tables->granted); !gone) return gone;
     } else if (!is_as_wanted(server)) {
@@ -60,7 +62,7 @@ Result<void> ExportDriver::serve() {
 /// Nobody of ours is served there any more: the addresses of the VMs have moved as well.
 Result<void> ExportDriver::leave_former_address(const Look& seen) {
     for (const Export& one : seen.tables.granted)
-        if (!below(one.path, places_.mount_root()))
+        if (!base::lies_in(one.path, places_.mount_root()))
             return fail({"export", "volumes",
                          fmt::format("the NFS server is still at {}, for it exports {}, which is not the safe's",
                                      seen.served_at, one.path.string()),
